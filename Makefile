@@ -1,0 +1,42 @@
+# The commands a person needs. Each makes .venv by itself the first time.
+PYTHON ?= python3
+STORAGE ?= ./data
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint docs bench chaos clean
+
+demo: $(VENV)/.demo
+	$(BIN)/resumable demo --storage "$(STORAGE)"
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.test
+	$(BIN)/mkdocs build --strict --site-dir site
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m pytest -m chaos --chaos
+
+clean:
+	rm -rf $(VENV) site dist build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo,test,lint,docs]"
+	@touch $@ $(VENV)/.demo

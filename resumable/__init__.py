@@ -1,0 +1,41 @@
+"""Resumable, chunked uploads for any WSGI app, into any storage."""
+
+from resumable.errors import (
+    BadRequest,
+    Conflict,
+    DigestMismatch,
+    Forbidden,
+    Gone,
+    NoRoom,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Unavailable,
+    UploadError,
+)
+from resumable.model import Finished, Limits, State, Status, Upload
+from resumable.uploads import Uploads
+from resumable.wsgi import ResumableUploads
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadRequest",
+    "Conflict",
+    "DigestMismatch",
+    "Finished",
+    "Forbidden",
+    "Gone",
+    "Limits",
+    "NoRoom",
+    "NotFound",
+    "ResumableUploads",
+    "State",
+    "Status",
+    "TooLarge",
+    "TooMany",
+    "Unavailable",
+    "Upload",
+    "UploadError",
+    "Uploads",
+]

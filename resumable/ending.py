@@ -1,0 +1,268 @@
+"""The ends of an upload: one finished object that the host hears of, or nothing; and the sweep."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from resumable import digests
+from resumable.errors import BadRequest, Conflict, DigestMismatch, NotFound, UploadError
+from resumable.herald import Herald
+from resumable.media import default_name, safe_name, sniff
+from resumable.model import DAY, Digest, Finished, State, Status, Upload
+from resumable.operations import ByClientId, Caller, Cancel, Cancelled, Completed, Finish
+from resumable.registry import Registry, Standing
+
+# Facts of an ended upload answer late retries for this long.
+REMEMBERED = 7 * DAY
+_log = logging.getLogger("resumable")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did: uploads expired, finished and told again, leftovers removed."""
+
+    expired: int = 0
+    finished: int = 0
+    told: int = 0
+    forgotten: int = 0
+    leftovers: int = 0
+
+
+class Ender:
+    """Performs `Finish` and `Cancel`, tells the host, and sweeps."""
+
+    def __init__(self, registry: Registry, herald: Herald) -> None:
+        self._registry = registry
+        self._store = registry.store
+        self._herald = herald
+
+    # ------------------------------------------------------------ finish
+
+    def finish(self, operation: Finish, caller: Caller) -> Completed:
+        """One object of all bytes; the same answer again after it was given once.
+
+        Raises BadRequest ("missing-chunk"), Conflict, DigestMismatch, NotFound.
+        """
+        standing = self._registry.resolve(operation.reference, caller)
+        status = standing.current or standing.previous
+        if status is None:
+            raise NotFound("Upload not found")
+        self._registry.authorize(caller, "finish", status.upload)
+        if status.state is State.RECEIVING:
+            status = self._close(operation, status, standing)
+        return Completed(self.complete(status))
+
+    def _close(self, operation: Finish, status: Status, standing: Standing) -> Status:
+        """From RECEIVING to a finished object, or an error that changes nothing."""
+        if standing.previous is not None:
+            status = self._fill_from_echoes(operation, status, standing.previous)
+        facts = _late_facts(operation)
+        for name in ("total_chunks", "length"):
+            known = status.length if name == "length" else status.facts.get(name)
+            if name in facts and known is not None and facts[name] != known:
+                raise Conflict(
+                    f"The upload was declared otherwise: {name} is {known}, not {facts[name]}.",
+                    code="total-conflict",
+                )
+        length = whole_length(status, facts)
+        digest = operation.digest
+        crc = int.from_bytes(digest.value) if digest and digest.algorithm == "crc32c" else None
+        if crc is not None:
+            facts.pop("digest", None)
+        self._registry.check_size(length)
+        noted = dict(self._store.note(status.upload, facts)) if facts else dict(status.facts)
+        describe = partial(self._describe, status.upload, noted)
+        self._store.finish(status.upload, length, describe, crc32c=crc)
+        return self._reloaded(status.upload)
+
+    def _fill_from_echoes(self, operation: Finish, status: Status, previous: Status) -> Status:
+        """Chunks that this upload shares with the one before it were acknowledged there.
+
+        A late duplicate is answered without effect; when it turns out to have been the beginning
+        of another file under the same client id, its bytes are still owed.
+        """
+        echoed = self._store.echoed(previous.upload)
+        for number in sorted(echoed - set(status.numbers())):
+            known = previous.chunk(number)
+            if known is None or previous.finished is None:
+                continue
+            with (
+                closing(self._store.read(previous.finished, *known)) as stored,
+                self._store.keeping(status.upload, number) as keeping,
+            ):
+                for piece in stored:
+                    keeping.write(memoryview(piece))
+                keeping.commit()
+        return self._reloaded(status.upload) if echoed else status
+
+    def _describe(
+        self, upload: Upload, facts: dict[str, Any], head: bytes, crc32c: int, size: int
+    ) -> Finished:
+        media_type = sniff(head)
+        named = safe_name(facts.get("filename") or upload.filename or "")
+        return Finished(
+            id=upload.id,
+            token=upload.token,
+            size=size,
+            crc32c=crc32c,
+            content_type=media_type,
+            filename=named or default_name(media_type, upload.created),
+            finished=self._registry.clock(),
+            owner=upload.owner,
+            client_id=upload.client_id,
+            options=facts.get("options", {}),
+            metadata=dict(upload.metadata),
+            digest=facts.get("digest"),
+        )
+
+    def complete(self, status: Status) -> Finished:
+        """Take an upload that is past RECEIVING to its end, from wherever a crash left it."""
+        if status.state is State.FINISHING:
+            describe = partial(self._describe, status.upload, dict(status.facts))
+            self._store.finish(status.upload, 0, describe)
+            status = self._reloaded(status.upload)
+        if status.state is State.VERIFYING:
+            status = self._verify(status)
+        if status.finished is None or status.state is State.REJECTED:
+            raise DigestMismatch(
+                "The whole file does not have the digest that was declared; it was removed. "
+                "Send it again as a new upload."
+            )
+        self._herald.completed(status)
+        return status.finished
+
+    def _verify(self, status: Status) -> Status:
+        """Compare the whole-file digest before anybody hears of the object."""
+        finished = status.finished
+        assert finished is not None
+        declared = digests.parse_digest(status.facts["digest"])
+        hasher = digests.hasher(declared.algorithm)
+        with closing(self._store.read(finished, 0, finished.size)) as stored:
+            for piece in stored:
+                hasher.update(piece)
+        accepted = hmac.compare_digest(hasher.digest(), declared.value)
+        return self._store.verdict(status.upload, accepted)
+
+    def _reloaded(self, upload: Upload) -> Status:
+        status = self._store.load(upload.id)
+        if status is None or status.state is State.CANCELLED:
+            raise NotFound("Upload not found")
+        return status
+
+    # ------------------------------------------------------------ cancel
+
+    def cancel(self, operation: Cancel, caller: Caller) -> Cancelled:
+        """Free an unfinished upload.
+
+        Raises NotFound, Conflict when it is finished, Forbidden where possession of a guessable
+        id would be enough.
+        """
+        standing = self._registry.resolve(operation.reference, caller)
+        status = standing.current
+        if status is None:
+            if standing.previous is not None:
+                raise Conflict("The upload is finished and cannot be cancelled.", code="finished")
+            raise NotFound("Upload not found")
+        reference = operation.reference
+        if isinstance(reference, ByClientId) and reference.guessable and caller.owner is None:
+            raise NotFound("Upload not found")
+        self._registry.authorize(caller, "cancel", status.upload)
+        self._store.discard(status.upload)
+        self._bury(status)
+        return Cancelled()
+
+    def _bury(self, status: Status) -> None:
+        self._herald.cancelled(status)
+        self._store.remove(status.upload)
+
+    # ------------------------------------------------------------ sweep
+
+    def sweep(self) -> Swept:
+        """Expire, complete what crashed, tell again what was not heard, forget what is old.
+
+        Never touches an upload that a request is at work on. Safe to run anywhere, any time,
+        several at once.
+        """
+        counts = dict.fromkeys(("expired", "finished", "told", "forgotten"), 0)
+        for status in self._store.each():
+            try:
+                done = self._sweep_one(status)
+            except UploadError:
+                _log.exception(
+                    "sweeping upload %s failed; the next sweep tries again", status.upload.id[:6]
+                )
+                continue
+            if done:
+                counts[done] += 1
+        leftovers = self._store.tidy(self._registry.clock() - DAY)
+        return Swept(**counts, leftovers=leftovers)
+
+    def _sweep_one(self, status: Status) -> str | None:
+        now = self._registry.clock()
+        limits = self._registry.limits
+        if status.state is State.CANCELLED:
+            self._bury(status)
+            return "expired"
+        if status.state is State.RECEIVING:
+            due = status.touched + limits.expiry + limits.grace < now
+            if due and self._store.discard(status.upload, unless_busy=True):
+                self._bury(status)
+                return "expired"
+            return None
+        if status.state in (State.FINISHING, State.VERIFYING):
+            self.complete(status)
+            return "finished"
+        if status.state is State.COMPLETE and self._herald.owes(status, "completed"):
+            self._herald.completed(status)
+            return "told"
+        if status.touched + REMEMBERED < now:
+            self._store.remove(status.upload)
+            return "forgotten"
+        return None
+
+
+def whole_length(status: Status, facts: dict[str, Any]) -> int:
+    """Bytes of the whole file, which must all be there.
+
+    Raises BadRequest naming the first missing chunk, or the first missing byte.
+    """
+    total = facts.get("total_chunks", status.facts.get("total_chunks"))
+    numbers = status.numbers()
+    _check_numbers(numbers, total)
+    waiting = [c for c in status.chunks.values() if c.start is None]
+    if waiting:
+        # Only a missing number keeps a chunk waiting.
+        _check_numbers(numbers, max(numbers) + 1)
+    length = facts.get("length", status.length)
+    whole = status.offset if length is None else int(length)
+    if length is None and status.extents.end > whole:
+        _check_numbers(numbers, max(numbers, default=-1) + 1)
+    if status.extents.end > whole or not status.extents.covers(0, whole):
+        gap = status.extents.missing(max(whole, status.extents.end))
+        first = gap[0][0] if gap else whole
+        raise BadRequest(f"Missing bytes from offset {first}", code="missing-bytes")
+    return whole
+
+
+def _check_numbers(numbers: list[int], total: int | None) -> None:
+    have = set(numbers)
+    missing = next((n for n in range(total or 0) if n not in have), None)
+    if missing is not None:
+        raise BadRequest(f"Missing chunk {missing}", code="missing-chunk")
+
+
+def _late_facts(operation: Finish) -> dict[str, Any]:
+    """What the finish itself says of the upload."""
+    told: dict[str, Any] = {
+        "filename": operation.filename or None,
+        "options": dict(operation.options) or None,
+        "total_chunks": operation.total_chunks,
+        "length": operation.length,
+        "digest": str(operation.digest) if isinstance(operation.digest, Digest) else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,146 @@
+"""The one place where the rules hold: operations go in, outcomes or UploadErrors come out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from resumable.ending import Ender, Swept
+from resumable.errors import Forbidden, NotFound
+from resumable.herald import Herald
+from resumable.identity import checked_id
+from resumable.interfaces import Hooks, Payload, Store
+from resumable.model import Limits, State, Status
+from resumable.operations import (
+    Browse,
+    Caller,
+    Cancel,
+    Configuration,
+    Configure,
+    Create,
+    Fetch,
+    Finish,
+    Found,
+    Inspect,
+    Known,
+    Listing,
+    Operation,
+    Outcome,
+    Place,
+)
+from resumable.receiving import Receiver
+from resumable.registry import Registry
+
+
+class Engine:
+    """Performs operations on one store. Keeps no state of its own: any process may do any of it.
+
+    `listing` lets callers list their finished objects. `clock` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hooks: Hooks,
+        *,
+        limits: Limits | None = None,
+        listing: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.limits = limits or Limits()
+        self._listing = listing
+        self._hooks = hooks
+        self.chunk_size = wished_chunk_size(self.limits, store.capabilities.part_size)
+        self._registry = Registry(store, self.limits, hooks, clock)
+        self._herald = Herald(store, hooks)
+        self._ender = Ender(self._registry, self._herald)
+        self._receiver = Receiver(self._registry, self._herald, self.chunk_size)
+
+    def perform(self, operation: Operation, caller: Caller, payload: Payload) -> Outcome:
+        """Do it. Raises UploadError; then nothing has changed but what the error says was kept."""
+        match operation:
+            case Place():
+                return self._receiver.place(operation, caller, payload)
+            case Finish():
+                return self._ender.finish(operation, caller)
+            case Inspect():
+                return self._inspect(operation, caller)
+            case Create():
+                return self._create(operation, caller)
+            case Cancel():
+                return self._ender.cancel(operation, caller)
+            case Fetch():
+                return self._fetch(operation, caller)
+            case Browse():
+                return self._browse(caller)
+            case Configure():
+                return self._configure()
+
+    def sweep(self) -> Swept:
+        """See `Ender.sweep`."""
+        return self._ender.sweep()
+
+    def _create(self, operation: Create, caller: Caller) -> Known:
+        upload, _ = self._registry.begin(
+            caller,
+            length=operation.length,
+            filename=operation.filename,
+            metadata=dict(operation.metadata),
+        )
+        status = self.store.load(upload.id)
+        assert status is not None
+        self._herald.created(status)
+        return Known(status, self.chunk_size)
+
+    def _inspect(self, operation: Inspect, caller: Caller) -> Known:
+        standing = self._registry.resolve(operation.reference, caller)
+        status = standing.current or standing.previous
+        if status is None:
+            raise NotFound("Upload not found")
+        self._registry.authorize(caller, "inspect", status.upload)
+        return Known(self._completed(status), self.chunk_size)
+
+    def _completed(self, status: Status) -> Status:
+        """What a crash left half finished is finished by whoever looks at it next."""
+        self._herald.created(status)
+        unheard = status.state is State.COMPLETE and self._herald.owes(status, "completed")
+        if status.state in (State.FINISHING, State.VERIFYING) or unheard:
+            self._ender.complete(status)
+            return self.store.load(status.upload.id) or status
+        return status
+
+    def _fetch(self, operation: Fetch, caller: Caller) -> Found:
+        finished = self.store.find(checked_id(operation.token, "Recording"))
+        if finished is None or not self._may_read(finished.owner, caller):
+            raise NotFound("Recording not found")
+        self._registry.authorize(caller, "download", finished)
+        return Found(finished)
+
+    def _may_read(self, owner: str | None, caller: Caller) -> bool:
+        # Whoever has the unguessable path may read what nobody owns; the rest only their own.
+        return owner is None or owner == caller.owner
+
+    def _browse(self, caller: Caller) -> Listing:
+        if not self._listing:
+            raise Forbidden("Listing is switched off.")
+        self._registry.authorize(caller, "list", None)
+        mine = [
+            finished for finished in self.store.list_finished() if finished.owner == caller.owner
+        ]
+        return Listing(tuple(sorted(mine, key=lambda finished: -finished.finished)))
+
+    def _configure(self) -> Configuration:
+        return Configuration(
+            limits=self.limits,
+            chunk_size=self.chunk_size,
+            part_size=self.store.capabilities.part_size,
+            listing=self._listing,
+        )
+
+
+def wished_chunk_size(limits: Limits, part_size: int) -> int:
+    """What clients are asked to send per request: whole parts, within the limits (bytes)."""
+    most = limits.max_chunk_size or limits.chunk_size
+    wished = min(limits.chunk_size, most)
+    return wished - wished % part_size if wished >= part_size else wished

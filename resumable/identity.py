@@ -1,0 +1,36 @@
+"""Ids: 128 random bits, or derived from what a client chose; checked at the one entrance."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+
+from resumable.errors import NotFound
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22,64}")
+_BYTES = 16
+
+
+def new_id() -> str:
+    """22 characters of `[A-Za-z0-9_-]` that nobody can guess."""
+    return secrets.token_urlsafe(_BYTES)
+
+
+def derived_id(owner: str | None, client_id: str, generation: int) -> str:
+    """The id of the n-th upload that `owner` sends under one name of their own.
+
+    Two owners may both choose "test123"; one owner may choose it again when the first is done.
+    """
+    parts = ("" if owner is None else f"+{owner}", client_id, str(generation))
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return base64.urlsafe_b64encode(digest[:24]).decode("ascii")
+
+
+def checked_id(text: str, what: str = "Upload") -> str:
+    """`text`, if it can be an id at all; NotFound otherwise, as for any unknown one."""
+    if not _ID.fullmatch(text):
+        raise NotFound(f"{what} not found")
+    return text

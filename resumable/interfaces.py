@@ -1,0 +1,249 @@
+"""Every seam of the library and the contract on each side of it, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+from resumable.errors import UploadError
+from resumable.http import Request, Response
+from resumable.model import Chunk, Digest, Extent, Finished, Status, Upload
+from resumable.operations import Caller, Operation, Outcome
+
+
+class Payload(Protocol):
+    """The bytes of one request, or of one file part of it."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes announced; None when nobody said."""
+
+    @property
+    def whole(self) -> bool:
+        """After iteration: is it proven that every byte arrived?"""
+
+    @property
+    def cut(self) -> UploadError | None:
+        """After iteration: why the bytes ended early."""
+
+    def __iter__(self) -> Iterator[memoryview]:
+        """The bytes in pieces, each valid until the next is asked for; ends quietly at a cut."""
+
+
+class Dialect(Protocol):
+    """One protocol's words for the operations. Pure: it sees no store, no clock, no socket."""
+
+    name: str
+    file_parts: frozenset[str]  # form parts that are the file even without a file name
+
+    def routes(self, request: Request) -> bool:
+        """Whether this request is this dialect's, whatever its method."""
+
+    def methods(self, request: Request) -> tuple[str, ...]:
+        """The methods of the request's route, for `Allow` and preflight answers."""
+
+    def body(self, request: Request) -> str:
+        """How the request's body is to be read: "none", "json", "form" or "raw"."""
+
+    def parse(self, request: Request, document: Any = None) -> Operation | None:
+        """What is asked; None while a form has not told enough yet.
+
+        `document` is the parsed JSON of a "json" body. Raises UploadError for what is wrong with
+        the words.
+        """
+
+    def follow(self, request: Request, outcome: Outcome) -> Operation | None:
+        """The operation that the same request asks for next, if any."""
+
+    def render(self, request: Request, outcome: Outcome) -> Response:
+        """The outcome in this dialect's words."""
+
+    def refuse(self, request: Request, error: UploadError) -> Response:
+        """The error in this dialect's words, with a status that its clients understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a store can do. Sizes in bytes.
+
+    `part_size` is its unit, which clients are asked to align to; `concurrent_writers` says whether
+    several hosts may write one upload at once.
+    """
+
+    part_size: int
+    max_size: int | None = None
+    concurrent_writers: bool = True
+
+
+class Placing(Protocol):
+    """Bytes on their way into an upload.
+
+    Leaving the `with` block without `commit` keeps a durable prefix or nothing, never a lie.
+    """
+
+    def __enter__(self) -> Placing: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def write(self, view: memoryview) -> None:
+        """Take the next bytes. Known bytes are compared, never overwritten.
+
+        Raises Conflict where known bytes differ, NoRoom, Unavailable, and NotFound or Conflict when
+        the upload has ended meanwhile.
+        """
+
+    def verify(self) -> None:
+        """Raise DigestMismatch unless the bytes so far are those that the client meant."""
+
+    def commit(self, number: int | None = None) -> tuple[Chunk | Extent, bool]:
+        """Make the bytes durable and visible; True: they were all known before.
+
+        With `number` they are that whole chunk. Raises Conflict when it is known to be another.
+        """
+
+    def keep(self) -> None:
+        """Make the prefix that arrived durable and visible, if this kind of placing has one."""
+
+
+class Store(Protocol):
+    """Where bytes live. Stateless and idempotent: any call may come again, from any process.
+
+    Errors are UploadErrors: Conflict, NoRoom, Unavailable, Broken, NotFound.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can do."""
+
+    def begin(self, upload: Upload) -> bool:
+        """Create the manifest durably, exclusively; False when the id exists already."""
+
+    def load(self, id: str) -> Status | None:
+        """What is known of an upload; all of it is durable when this returns."""
+
+    def placing(
+        self,
+        upload: Upload,
+        start: int,
+        *,
+        length: int | None = None,
+        digest: Digest | None = None,
+        alone: bool = False,
+    ) -> Placing:
+        """Write bytes at `start`.
+
+        `length` bytes are expected (None: unknown). A digest is verified before anything counts.
+        `alone` says that nobody else can know of this upload yet.
+        """
+
+    def keeping(
+        self, upload: Upload, number: int | None, *, digest: Digest | None = None
+    ) -> Placing:
+        """Write a numbered chunk whose start is unknown; `number` None is the next free one.
+
+        Whoever makes its start known moves it into place.
+        """
+
+    def gather(self, upload: Upload) -> None:
+        """Move kept chunks whose start has become known into their place."""
+
+    def spool(self, payload: Payload) -> SpooledPayload:
+        """Hold bytes that belong to no upload yet, out of memory; closing forgets them."""
+
+    def note(self, upload: Upload, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Record facts that are not known yet and return all as they now stand: the first wins."""
+
+    def tell(self, upload: Upload, event: str) -> None:
+        """Record durably that the host heard of `event`."""
+
+    def finish(
+        self, upload: Upload, length: int, describe: Describe, *, crc32c: int | None = None
+    ) -> Finished:
+        """Make `[0, length)` one object, visible only now, at a cost that does not grow with it.
+
+        May be called again after a crash or beside another caller: the answer stays the same.
+        Raises Conflict when bytes are missing or known beyond `length`, and DigestMismatch when
+        they have another CRC32C than the given one; either changes nothing.
+        """
+
+    def verdict(self, upload: Upload, accepted: bool) -> Status:
+        """Record how the whole-file digest came out; a rejected object is removed."""
+
+    def echo(self, upload: Upload, number: int) -> None:
+        """Record that a chunk of a finished upload was sent, and acknowledged, once more."""
+
+    def echoed(self, upload: Upload) -> frozenset[int]:
+        """The chunks of a finished upload that were acknowledged again after it."""
+
+    def discard(self, upload: Upload, *, unless_busy: bool = False) -> bool:
+        """End an unfinished upload: from now on no writer can add to it.
+
+        With `unless_busy` an upload that a request is at work on is left alone: False.
+        """
+
+    def remove(self, upload: Upload) -> None:
+        """Free all that an ended upload still holds, but not its finished object."""
+
+    def each(self) -> Iterator[Status]:
+        """Every upload that is still remembered."""
+
+    def tidy(self, older_than: float) -> int:
+        """Remove leftovers that belong to no upload (seconds since the epoch); their number."""
+
+    def find(self, token: str) -> Finished | None:
+        """A finished object by its token."""
+
+    def list_finished(self) -> Iterator[Finished]:
+        """Every finished object, in no order."""
+
+    def read(self, finished: Finished, start: int, end: int) -> Reading:
+        """The bytes `[start, end)` of a finished object, in pieces."""
+
+    def delete(self, finished: Finished) -> None:
+        """Remove a finished object and what is known of it."""
+
+
+class SpooledPayload(Payload, Protocol):
+    """A payload that can be read again until it is closed."""
+
+    def close(self) -> None:
+        """Forget the bytes."""
+
+
+class Reading(Protocol):
+    """Bytes of a finished object on their way out."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None:
+        """Free what is held."""
+
+
+# Given the head of the file (64 KiB at most), its CRC32C and its size: what shall be remembered?
+Describe = Callable[[bytes, int, int], Finished]
+
+
+class Hooks(Protocol):
+    """The host's ears. `authorize` may refuse; the others only hear, at least once, afterwards."""
+
+    def listens(self, event: str) -> bool:
+        """Whether the host wants to hear of "created", "completed" or "cancelled"."""
+
+    def authorize(self, caller: Caller, action: str, upload: Upload | Finished | None) -> bool:
+        """May the caller do this?
+
+        `action` is one of "create", "append", "inspect", "finish", "cancel", "download", "list".
+        """
+
+    def created(self, upload: Upload) -> None: ...
+
+    def completed(self, finished: Finished) -> None: ...
+
+    def cancelled(self, upload: Upload) -> None: ...

@@ -1,0 +1,317 @@
+"""What an upload is, as plain values: birth, known bytes, end, and the limits it lives under."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+DAY = 86_400
+GREATEST_LENGTH = 2**63 - 1
+
+
+class State(StrEnum):
+    """The life of an upload; `TRANSITIONS` holds every step it may take."""
+
+    RECEIVING = "receiving"
+    FINISHING = "finishing"
+    VERIFYING = "verifying"
+    COMPLETE = "complete"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+# FINISHING is durable before the first step of a finish, so any later request can complete it.
+# REJECTED keeps no bytes: the whole-file digest did not match what had been put together.
+TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.RECEIVING: frozenset({State.FINISHING, State.CANCELLED}),
+        State.FINISHING: frozenset({State.VERIFYING, State.COMPLETE}),
+        State.VERIFYING: frozenset({State.COMPLETE, State.REJECTED}),
+        State.COMPLETE: frozenset(),
+        State.REJECTED: frozenset(),
+        State.CANCELLED: frozenset(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A durable byte range: `length` bytes from `start`, with their CRC32C."""
+
+    start: int
+    length: int
+    crc32c: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+
+class Extents:
+    """An immutable union of byte ranges `[start, end)`, kept sorted, disjoint and merged."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        self._starts: tuple[int, ...] = ()
+        self._ends: tuple[int, ...] = ()
+        for start, end in ranges:
+            merged = self.adding(start, end)
+            self._starts, self._ends = merged._starts, merged._ends
+
+    def adding(self, start: int, end: int) -> Extents:
+        """This union and `[start, end)`; an empty range changes nothing."""
+        if end <= start:
+            return self
+        low = bisect_left(self._ends, start)
+        high = bisect_right(self._starts, end)
+        if low < high:
+            start = min(start, self._starts[low])
+            end = max(end, self._ends[high - 1])
+        union = Extents()
+        union._starts = (*self._starts[:low], start, *self._starts[high:])
+        union._ends = (*self._ends[:low], end, *self._ends[high:])
+        return union
+
+    @property
+    def offset(self) -> int:
+        """End of the gap-free prefix, in bytes."""
+        return self._ends[0] if self._starts and self._starts[0] == 0 else 0
+
+    @property
+    def end(self) -> int:
+        """End of the last range, in bytes."""
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes in all ranges."""
+        return sum(self._ends) - sum(self._starts)
+
+    def covers(self, start: int, end: int) -> bool:
+        """Whether every byte of `[start, end)` is known; an empty range always is."""
+        if end <= start:
+            return True
+        at = bisect_right(self._starts, start) - 1
+        return at >= 0 and self._ends[at] >= end
+
+    def known_at(self, position: int) -> int:
+        """End of the range that holds `position`, or `position` itself where nothing is known."""
+        at = bisect_right(self._starts, position) - 1
+        return max(position, self._ends[at]) if at >= 0 else position
+
+    def next_known(self, position: int) -> int | None:
+        """Start of the first range at or behind `position`."""
+        at = bisect_left(self._starts, position)
+        return self._starts[at] if at < len(self._starts) else None
+
+    def missing(self, length: int | None) -> list[tuple[int, int | None]]:
+        """The gaps up to `length`; with an unknown length the last gap is open (`end` is None)."""
+        gaps: list[tuple[int, int | None]] = []
+        position = 0
+        for start, end in self:
+            if start > position:
+                gaps.append((position, start))
+            position = end
+        if length is None:
+            gaps.append((position, None))
+        elif position < length:
+            gaps.append((position, length))
+        return gaps
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._ends, strict=True)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Extents) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash((self._starts, self._ends))
+
+    def __repr__(self) -> str:
+        return f"Extents({list(self)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A numbered chunk that arrived whole; `start` is None while earlier lengths are unknown."""
+
+    number: int
+    length: int
+    crc32c: int
+    start: int | None
+
+    @property
+    def end(self) -> int | None:
+        return None if self.start is None else self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest as the client declares it: algorithm in lower case, and its raw value."""
+
+    algorithm: str
+    value: bytes
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is fixed at birth and never changes (the manifest).
+
+    `token` names the finished object: 128 random bits that no client chooses, so that a guessable
+    upload id does not make a guessable download. `created` is in seconds since the epoch.
+    """
+
+    id: str
+    token: str
+    part_size: int
+    created: float
+    owner: str | None = None
+    client_id: str | None = None
+    length: int | None = None
+    filename: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One finished object: where it is, what it is, and what its uploader said about it.
+
+    `content_type` was sniffed from the bytes, never believed. `finished` is in seconds since the
+    epoch, `size` in bytes.
+    """
+
+    id: str
+    token: str
+    size: int
+    crc32c: int
+    content_type: str
+    filename: str
+    finished: float
+    owner: str | None = None
+    client_id: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    digest: str | None = None
+
+    @property
+    def etag(self) -> str:
+        return f"{self.token}-{self.crc32c:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that is known of one upload at one moment; what it reports is durable.
+
+    `touched` is the moment of the last write, by the store's clock (seconds since the epoch).
+    `facts` are learned late and once: `total_chunks`, `length`, `chunk_size`, `filename`,
+    `options`, `digest`. `told` holds the names of the events that the host has heard.
+    """
+
+    upload: Upload
+    state: State
+    extents: Extents
+    chunks: Mapping[int, Chunk]
+    facts: Mapping[str, Any]
+    touched: float
+    told: frozenset[str] = frozenset()
+    finished: Finished | None = None
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the gap-free prefix."""
+        return self.extents.offset
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole upload, once anybody has said it."""
+        known = self.facts.get("length", self.upload.length)
+        return None if known is None else int(known)
+
+    @property
+    def received(self) -> int:
+        """Bytes that are safe, wherever they lie."""
+        return self.extents.size + sum(c.length for c in self.chunks.values() if c.start is None)
+
+    def start_of(self, number: int) -> int | None:
+        """Where a numbered chunk begins, once the chunk before it is placed."""
+        if number == 0:
+            return 0
+        before = self.chunks.get(number - 1)
+        return before.end if before else None
+
+    def chunk(self, number: int) -> tuple[int, int] | None:
+        """The byte range of a chunk that is known to be whole and in its place."""
+        known = self.chunks.get(number)
+        if known is not None and known.start is not None:
+            return known.start, known.start + known.length
+        size = self.facts.get("chunk_size")
+        if size is None or number not in self._numbers_by_size(size):
+            return None
+        end = (number + 1) * size
+        return number * size, end if self.length is None else min(end, self.length)
+
+    def numbers(self) -> list[int]:
+        """The numbers of all chunks that arrived whole, ascending."""
+        size = self.facts.get("chunk_size")
+        by_size = self._numbers_by_size(size) if size else set()
+        return sorted(by_size | set(self.chunks))
+
+    @property
+    def completed_chunks(self) -> int:
+        """Chunks of the gap-free prefix."""
+        count = 0
+        for number in self.numbers():
+            if number != count:
+                break
+            count += 1
+        return count
+
+    def missing(self) -> list[tuple[int, int | None]]:
+        """Byte ranges that nobody has sent, `[start, end)`; None ends the open one."""
+        return self.extents.missing(self.length)
+
+    def _numbers_by_size(self, size: int) -> set[int]:
+        """Chunks of one nominal size are whole when their bytes are."""
+        whole: set[int] = set()
+        for start, end in self.extents:
+            whole.update(range(-(-start // size), end // size))
+            if end == self.length and end % size and (end // size) * size >= start:
+                whole.add(end // size)
+        return whole
+
+    @property
+    def ended(self) -> bool:
+        return self.state in (State.COMPLETE, State.REJECTED, State.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one deployment allows. Sizes in bytes, times in seconds; None means no limit."""
+
+    max_size: int | None = 5 * GIB  # of one upload: counted, never believed
+    max_chunk_size: int | None = None  # of one request, for hosts behind a body limit of their own
+    chunk_size: int = 8 * MIB  # what clients are asked to send per request
+    max_chunks: int = 100_000  # numbers a client may use in one upload
+    max_uploads: int | None = None  # unfinished uploads of one owner
+    max_bytes: int | None = None  # bytes in one owner's unfinished uploads
+    expiry: int = 6 * DAY  # after the last write; R2 and Azure drop unfinished data after 7 days
+    grace: int = DAY  # between the expiry and the deletion
+    memory: int = 64 * MIB  # one process may hold for forms whose file part comes first
+    idle_timeout: float = 60.0  # without a byte from the client
+    minimum_rate: int = 0  # bytes per second, after 30 seconds
+    free_space: int = 256 * MIB  # the storage keeps free, where it can tell

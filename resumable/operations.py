@@ -1,0 +1,179 @@
+"""What can be asked of the engine and what it answers, in no dialect's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from resumable.model import Digest, Finished, Limits, Status
+
+# ---------------------------------------------------------------- who, and which upload
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the owner that the host named (or None), and the request for the host's hooks."""
+
+    owner: str | None = None
+    environ: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ById:
+    """An upload by the id that this library made for it."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByClientId:
+    """The caller's current upload under an id that the client chose.
+
+    `guessable` says that the id has too little randomness to be a secret: whoever is not named by
+    `owner` may then not delete by it.
+    """
+
+    value: str
+    guessable: bool = True
+
+
+Reference: TypeAlias = ById | ByClientId
+
+
+# ---------------------------------------------------------------- operations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Begin an upload under an id made here."""
+
+    length: int | None = None
+    filename: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Put the request's bytes into an upload, beginning it where it does not exist.
+
+    With `start` they belong at that byte; with `number` alone they are that chunk, wherever its
+    start turns out to be; with neither they are the next chunk. `reference` None begins a new
+    upload of its own. `length` (bytes), `total_chunks` and `chunk_size` are facts about the whole
+    upload that the client declared with this chunk, `size` and `digest` are about these bytes.
+    """
+
+    reference: Reference | None
+    number: int | None = None
+    start: int | None = None
+    size: int | None = None
+    digest: Digest | None = None
+    total_chunks: int | None = None
+    chunk_size: int | None = None
+    length: int | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Make one object of an upload. Facts that are given late are learned first."""
+
+    reference: Reference
+    filename: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    total_chunks: int | None = None
+    length: int | None = None
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """What is known of an upload?"""
+
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Forget an unfinished upload and free its bytes."""
+
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Which limits hold, and what chunk size is wished?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Read a finished object."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Browse:
+    """List the caller's finished objects, newest first."""
+
+
+Operation: TypeAlias = Create | Place | Finish | Inspect | Cancel | Configure | Fetch | Browse
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The upload as it stands after the operation; every number in it is durable."""
+
+    status: Status
+    chunk_size: int
+    number: int | None = None
+    duplicate: bool = False
+
+    @property
+    def reference(self) -> ById:
+        """The upload's own id."""
+        return ById(self.status.upload.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The upload is one finished object."""
+
+    finished: Finished
+    processed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The upload and its bytes are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The limits in force and the store's own unit."""
+
+    limits: Limits
+    chunk_size: int
+    part_size: int
+    listing: bool
+    processing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finished object that the caller may read."""
+
+    finished: Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Finished objects, newest first."""
+
+    finished: tuple[Finished, ...]
+
+
+Outcome: TypeAlias = Known | Completed | Cancelled | Configuration | Found | Listing

@@ -1,0 +1,299 @@
+"""The rules for bytes that come in: which positions, which sizes, which duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from resumable.digests import crc32c
+from resumable.errors import BadRequest, Conflict, Interrupted, TooLarge, UploadError
+from resumable.herald import Herald
+from resumable.interfaces import Payload, Placing
+from resumable.model import Chunk, State, Status, Upload
+from resumable.operations import Caller, Known, Place
+from resumable.registry import Registry, Standing
+
+FACTS = ("total_chunks", "length", "chunk_size")
+
+
+class Receiver:
+    """Performs `Place`."""
+
+    def __init__(self, registry: Registry, herald: Herald, chunk_size: int) -> None:
+        self._registry = registry
+        self._herald = herald
+        self._store = registry.store
+        self._chunk_size = chunk_size
+
+    def place(self, operation: Place, caller: Caller, payload: Payload) -> Known:
+        """Bytes into their upload.
+
+        Raises BadRequest, Conflict, TooLarge, DigestMismatch, NotFound, NoRoom, Unavailable, and
+        Interrupted or IdleTimeout after keeping what a cut body brought.
+        """
+        self._check_words(operation, payload)
+        if operation.reference is None:
+            return self._place_in_new(operation, caller, payload, id=None)
+        standing = self._registry.resolve(operation.reference, caller)
+        if standing.current is not None:
+            return self._place_in(operation, caller, payload, standing.current)
+        if standing.previous is not None:
+            return self._place_after_finish(operation, caller, payload, standing)
+        return self._place_in_new(operation, caller, payload, id=standing.id)
+
+    # ------------------------------------------------------------ which upload
+
+    def _place_in_new(
+        self, operation: Place, caller: Caller, payload: Payload, *, id: str | None
+    ) -> Known:
+        upload, fresh = self._registry.begin(
+            caller,
+            id=id,
+            reference=operation.reference,
+            length=operation.length,
+            filename=operation.filename,
+        )
+        status = self._loaded(upload)
+        try:
+            return self._place_in(operation, caller, payload, status, alone=id is None)
+        except UploadError:
+            # Bad input leaves nothing behind, not even an upload without bytes.
+            if fresh:
+                self._forget_if_empty(upload)
+            raise
+
+    def _loaded(self, upload: Upload) -> Status:
+        status = self._store.load(upload.id)
+        if status is None:
+            raise Conflict("This upload has just been cancelled.", code="cancelled")
+        return status
+
+    def _forget_if_empty(self, upload: Upload) -> None:
+        status = self._store.load(upload.id)
+        empty = status is not None and not (status.extents or status.chunks or status.facts)
+        if empty and self._store.discard(upload, unless_busy=True):
+            self._store.remove(upload)
+
+    def _place_after_finish(
+        self, operation: Place, caller: Caller, payload: Payload, standing: Standing
+    ) -> Known:
+        """A chunk for an id that is done: a late duplicate, or the first of another upload."""
+        previous = standing.previous
+        known = _range_in(previous, operation, payload)
+        if previous is None or known is None:
+            return self._place_in_new(operation, caller, payload, id=standing.id)
+        self._registry.authorize(caller, "append", previous.upload)
+        self._check_length(operation, payload, previous)
+        with closing(self._store.spool(payload)) as spooled:
+            if not spooled.whole:
+                raise spooled.cut or Interrupted("The body ended early.")
+            if self._same_bytes(previous, known, spooled):
+                number = operation.number
+                if number is not None and number not in self._store.echoed(previous.upload):
+                    self._store.echo(previous.upload, number)
+                return Known(previous, self._chunk_size, number=number, duplicate=True)
+            return self._place_in_new(operation, caller, spooled, id=standing.id)
+
+    def _same_bytes(self, previous: Status, known: tuple[int, int], payload: Payload) -> bool:
+        start, end = known
+        if previous.finished is None or payload.length != end - start:
+            return False
+        with closing(self._store.read(previous.finished, start, end)) as stored:
+            return _crc_of(map(memoryview, stored)) == _crc_of(iter(payload))
+
+    # ------------------------------------------------------------ into an open upload
+
+    def _place_in(
+        self,
+        operation: Place,
+        caller: Caller,
+        payload: Payload,
+        status: Status,
+        *,
+        alone: bool = False,
+    ) -> Known:
+        if not alone:
+            self._registry.authorize(caller, "append", status.upload)
+        self._herald.created(status)
+        if status.state is not State.RECEIVING:
+            raise Conflict("This upload is finished and takes no more bytes.", code="finished")
+        facts = self._new_facts(operation, status)
+        self._check_length(operation, payload, status)
+        start = _start_of(operation, status)
+        with self._destination(operation, payload, status, start, alone=alone) as placing:
+            received = self._write(operation, payload, status, placing)
+            number = _whole_chunk(operation, status, start, received)
+            placing.verify()
+            if facts:
+                _check_facts(facts, self._store.note(status.upload, facts))
+            made, duplicate = placing.commit(number)
+        number = made.number if isinstance(made, Chunk) else operation.number
+        return Known(self._loaded(status.upload), self._chunk_size, number, duplicate)
+
+    def _write(self, operation: Place, payload: Payload, status: Status, placing: Placing) -> int:
+        """All bytes of a whole body; their number. A cut one is kept as far as it came."""
+        received, room = 0, self._room(operation, status)
+        for view in payload:
+            received += len(view)
+            if received > room:
+                raise TooLarge(self._too_large(status))
+            placing.write(view)
+        if not payload.whole:
+            placing.keep()
+            raise payload.cut or Interrupted("The body ended early.")
+        return received
+
+    def _new_facts(self, operation: Place, status: Status) -> dict[str, Any]:
+        """What this request declares of the whole upload and nobody has said before."""
+        declared = {
+            name: getattr(operation, name) for name in FACTS if getattr(operation, name) is not None
+        }
+        known = {**dict(status.facts), **({"length": status.length} if status.length else {})}
+        _check_facts(declared, known)
+        news = {name: value for name, value in declared.items() if name not in known}
+        total = declared.get("total_chunks", known.get("total_chunks"))
+        beyond = [number for number in status.chunks if total is not None and number >= total]
+        if beyond or status.extents.end > news.get("length", status.extents.end):
+            raise Conflict(
+                "More has been sent already than this request declares in all.",
+                code="total-conflict",
+            )
+        _check_number(operation, total)
+        return news
+
+    def _destination(
+        self,
+        operation: Place,
+        payload: Payload,
+        status: Status,
+        start: int | None,
+        *,
+        alone: bool,
+    ) -> Placing:
+        if start is None:
+            return self._store.keeping(status.upload, operation.number, digest=operation.digest)
+        return self._store.placing(
+            status.upload, start, length=payload.length, digest=operation.digest, alone=alone
+        )
+
+    # ------------------------------------------------------------ sizes
+
+    def _check_words(self, operation: Place, payload: Payload) -> None:
+        limits = self._registry.limits
+        self._registry.check_size(operation.length)
+        if operation.number is not None and operation.number >= limits.max_chunks:
+            raise BadRequest(
+                f"chunkIndex must be below {limits.max_chunks}; send larger chunks.",
+                code="too-many-chunks",
+            )
+        if operation.total_chunks is not None and operation.total_chunks > limits.max_chunks:
+            raise BadRequest(
+                f"totalChunks must be at most {limits.max_chunks}; send larger chunks.",
+                code="too-many-chunks",
+            )
+        _check_number(operation, operation.total_chunks)
+        size = payload.length if payload.length is not None else operation.size
+        if size is not None and limits.max_chunk_size is not None and size > limits.max_chunk_size:
+            raise TooLarge(f"A chunk may have at most {limits.max_chunk_size} bytes.")
+
+    def _room(self, operation: Place, status: Status) -> int:
+        """Bytes that this request may still bring."""
+        length = operation.length if operation.length is not None else status.length
+        limit = self._registry.limits.max_size
+        whole = length if length is not None else limit
+        start = operation.start or 0
+        room = 2**63 - 1 if whole is None else whole - start
+        most = self._registry.limits.max_chunk_size
+        room = room if most is None else min(room, most)
+        return room if operation.size is None else min(room, operation.size)
+
+    def _check_length(self, operation: Place, payload: Payload, status: Status) -> None:
+        size = payload.length
+        if size is not None and size > self._room(operation, status):
+            raise TooLarge(self._too_large(status))
+        if None not in (size, operation.size) and size != operation.size:
+            raise BadRequest(
+                f"The range names {operation.size} bytes and the body has {size}.",
+                code="range-length",
+            )
+
+    def _too_large(self, status: Status) -> str:
+        if status.length is not None:
+            return f"This upload was declared to have {status.length} bytes; here are more."
+        return f"Uploads may have at most {self._registry.limits.max_size} bytes."
+
+
+def _start_of(operation: Place, status: Status) -> int | None:
+    """Where the bytes belong, if that is known yet."""
+    if operation.start is not None or operation.number is None:
+        return operation.start
+    chunk_size = operation.chunk_size or status.facts.get("chunk_size")
+    return operation.number * chunk_size if chunk_size else status.start_of(operation.number)
+
+
+def _whole_chunk(operation: Place, status: Status, start: int | None, received: int) -> int | None:
+    """The number of the chunk that these bytes are the whole of.
+
+    Raises BadRequest where the declared chunk size says that they must be whole and are not.
+    """
+    number, size = operation.number, operation.chunk_size or status.facts.get("chunk_size")
+    if number is None or start is None or size is None:
+        return number
+    length = operation.length if operation.length is not None else status.length
+    total = operation.total_chunks or status.facts.get("total_chunks")
+    end = start + received
+    last = end == length or (length is None and total in (None, number + 1))
+    inside = number * size <= start and (end <= (number + 1) * size or last)
+    whole = start == number * size and (received == size or last)
+    if not inside or not (whole or operation.start is not None):
+        raise BadRequest(
+            f"Chunk {number} of {size} bytes each cannot be the {received} bytes at {start}.",
+            code="chunk-length",
+        )
+    return number if whole else None
+
+
+def _check_facts(declared: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """What was said first counts; raises Conflict when somebody says otherwise."""
+    words = {"total_chunks": "totalChunks", "length": "totalSize", "chunk_size": "chunkSize"}
+    for name, value in declared.items():
+        if name in known and known[name] != value:
+            raise Conflict(
+                f"{words.get(name, name)} was {known[name]} when this upload began "
+                f"and cannot become {value}.",
+                code="total-conflict",
+            )
+
+
+def _check_number(operation: Place, total: int | None) -> None:
+    if operation.number is not None and total is not None and operation.number >= total:
+        raise BadRequest(
+            f"chunkIndex {operation.number} is not below totalChunks {total}.",
+            code="chunk-index",
+        )
+
+
+def _range_in(
+    previous: Status | None, operation: Place, payload: Payload
+) -> tuple[int, int] | None:
+    """Where the same bytes would be in a finished upload; None when they cannot be the same."""
+    if previous is None or previous.finished is None:
+        return None
+    size = payload.length if payload.length is not None else operation.size
+    start = operation.start
+    if operation.number is not None:
+        known = previous.chunk(operation.number)
+        if known is not None:
+            same_place = start in (None, known[0])
+            return known if same_place and size in (None, known[1] - known[0]) else None
+    if start is None or size is None or start + size > previous.finished.size:
+        return None
+    return start, start + size
+
+
+def _crc_of(views: Iterator[memoryview]) -> int:
+    value = 0
+    for view in views:
+        value = crc32c(view, value)
+    return value

@@ -1,0 +1,142 @@
+"""Finds the upload that a caller means, begins it where it may be, and asks who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from resumable.errors import Forbidden, Gone, NoRoom, NotFound, TooLarge, TooMany
+from resumable.identity import checked_id, derived_id, new_id
+from resumable.interfaces import Hooks, Store
+from resumable.model import Finished, Limits, State, Status, Upload
+from resumable.operations import ByClientId, Caller, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a reference leads: the open upload, the finished one before it, the id of the next."""
+
+    id: str
+    current: Status | None = None
+    previous: Status | None = None
+
+
+class Registry:
+    """Uploads by reference. `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self, store: Store, limits: Limits, hooks: Hooks, clock: Callable[[], float]
+    ) -> None:
+        self.store = store
+        self.limits = limits
+        self.hooks = hooks
+        self.clock = clock
+
+    def resolve(self, reference: Reference, caller: Caller) -> Standing:
+        """The standing of what the caller means. Raises NotFound for a foreign or malformed id."""
+        if isinstance(reference, ByClientId):
+            return self._latest(partial(derived_id, caller.owner, reference.value))
+        id = checked_id(reference.id)
+        status = self.store.load(id)
+        if status is None or status.upload.owner != caller.owner:
+            raise NotFound("Upload not found")
+        if status.state is State.CANCELLED:
+            raise NotFound("Upload not found")
+        if self.expired(status):
+            raise Gone("This upload has expired. Begin a new one.")
+        if status.state is State.COMPLETE:
+            return Standing(id, previous=status)
+        return Standing(id, current=status)
+
+    def _latest(self, id_of: Callable[[int], str]) -> Standing:
+        """The first generation that has not ended; each id is used again once it has."""
+        previous: Status | None = None
+        generation = 0
+        while True:
+            id = id_of(generation)
+            status = self.store.load(id)
+            if status is not None and status.state is State.CANCELLED:
+                self.store.remove(status.upload)
+                status = None
+            if status is None:
+                return Standing(id, previous=previous)
+            if not status.ended and not self.expired(status):
+                return Standing(id, current=status, previous=previous)
+            if status.state is State.COMPLETE:
+                previous = status
+            generation += 1
+
+    def expired(self, status: Status) -> bool:
+        """Whether nobody has written for so long that the bytes may go."""
+        open_still = status.state is State.RECEIVING
+        return open_still and self.clock() > status.touched + self.limits.expiry
+
+    def begin(
+        self,
+        caller: Caller,
+        *,
+        id: str | None = None,
+        reference: Reference | None = None,
+        length: int | None = None,
+        filename: str | None = None,
+        metadata: dict[str, object] | None = None,
+    ) -> tuple[Upload, bool]:
+        """A new upload, durable when this returns; False: another request has just begun it.
+
+        Raises Forbidden, TooLarge, TooMany, NoRoom.
+        """
+        self.check_size(length)
+        self._check_quota(caller, length)
+        upload = Upload(
+            id=id or new_id(),
+            token=new_id(),
+            part_size=self.store.capabilities.part_size,
+            created=self.clock(),
+            owner=caller.owner,
+            client_id=reference.value if isinstance(reference, ByClientId) else None,
+            length=length,
+            filename=filename,
+            metadata=metadata or {},
+        )
+        self.authorize(caller, "create", upload)
+        return upload, self.store.begin(upload)
+
+    def check_size(self, length: int | None) -> None:
+        """Raise TooLarge when a declared length is over the limit."""
+        greatest = self.limits.max_size
+        if length is not None and greatest is not None and length > greatest:
+            raise TooLarge(
+                f"Uploads may have at most {greatest} bytes; this one declares {length}."
+            )
+
+    def _check_quota(self, caller: Caller, length: int | None) -> None:
+        limits = self.limits
+        if limits.max_uploads is None and limits.max_bytes is None:
+            return
+        mine = [
+            status
+            for status in self.store.each()
+            if status.upload.owner == caller.owner and not status.ended
+        ]
+        if limits.max_uploads is not None and len(mine) >= limits.max_uploads:
+            raise TooMany(
+                f"At most {limits.max_uploads} unfinished uploads are allowed. "
+                "Finish or cancel one first.",
+                retry_after=60,
+            )
+        held = sum(max(status.extents.size, status.length or 0) for status in mine)
+        if limits.max_bytes is not None and held + (length or 0) > limits.max_bytes:
+            raise NoRoom(
+                f"Unfinished uploads may hold at most {limits.max_bytes} bytes in all. "
+                "Finish or cancel one first.",
+                code="quota",
+            )
+
+    def authorize(self, caller: Caller, action: str, subject: Upload | Finished | None) -> None:
+        """Ask the host. A refusal to act on something looks like its absence."""
+        if self.hooks.authorize(caller, action, subject):
+            return
+        if action in ("create", "list"):
+            raise Forbidden("You may not do this.")
+        raise NotFound("Upload not found")

@@ -1,0 +1,130 @@
+"""The host application's handle: what its own code may ask of the uploads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resumable.body import empty_body
+from resumable.ending import Swept
+from resumable.engine import Engine
+from resumable.errors import NotFound
+from resumable.interfaces import Store
+from resumable.model import Finished, Status, Upload
+from resumable.operations import ByClientId, ById, Caller, Cancel, Create, Inspect, Known
+from resumable.stores.local import LocalStore
+
+
+class Uploads:
+    """Uploads of one storage, for the application's own code.
+
+    In a request it is `environ["resumable.uploads"]`. All methods raise `UploadError`s.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        *,
+        owner: str | None = None,
+        length: int | None = None,
+        filename: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Upload:
+        """Begin an upload and hand its `id` to a client. `length` in bytes, if known.
+
+        Raises Forbidden, TooLarge, TooMany, NoRoom.
+        """
+        operation = Create(length=length, filename=filename, metadata=metadata or {})
+        outcome = self._engine.perform(operation, Caller(owner), empty_body())
+        assert isinstance(outcome, Known)
+        return outcome.status.upload
+
+    def get(self, id: str, *, owner: str | None = None) -> Status:
+        """What is known of an upload; `.finished` once it is one object. Raises NotFound.
+
+        `id` is an upload's own id, or the id that a client of the chunk protocol chose.
+        """
+        for reference in (ById(id), ByClientId(id)):
+            try:
+                outcome = self._engine.perform(Inspect(reference), Caller(owner), empty_body())
+            except NotFound:
+                continue
+            assert isinstance(outcome, Known)
+            return outcome.status
+        raise NotFound("Upload not found")
+
+    def find(self, token: str) -> Finished:
+        """A finished object by the token of its path. Raises NotFound."""
+        finished = self._engine.store.find(token)
+        if finished is None:
+            raise NotFound("Recording not found")
+        return finished
+
+    def open(self, finished: Finished) -> io.BufferedReader:
+        """A finished object as a binary file, seekable, never all in memory."""
+        return io.BufferedReader(_Stored(self._engine.store, finished), 256 * 1024)
+
+    def path(self, finished: Finished) -> Path | None:
+        """Where a finished object is on this machine's disk; None in any other storage."""
+        store = self._engine.store
+        return store.path(finished) if isinstance(store, LocalStore) else None
+
+    def list(self) -> list[Finished]:
+        """Every finished object, newest first."""
+        return sorted(self._engine.store.list_finished(), key=lambda one: -one.finished)
+
+    def cancel(self, id: str, *, owner: str | None = None) -> None:
+        """Free an unfinished upload. Raises NotFound, Conflict when it is finished."""
+        status = self.get(id, owner=owner)
+        self._engine.perform(Cancel(ById(status.upload.id)), Caller(owner), empty_body())
+
+    def delete(self, finished: Finished) -> None:
+        """Remove a finished object."""
+        self._engine.store.delete(finished)
+
+    def sweep(self) -> Swept:
+        """Expire, complete and tidy; run it now and then, anywhere, even several at once."""
+        return self._engine.sweep()
+
+
+class _Stored(io.RawIOBase):
+    """A finished object read by ranges."""
+
+    def __init__(self, store: Store, finished: Finished) -> None:
+        super().__init__()
+        self._store = store
+        self._finished = finished
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._finished.size}
+        self._position = max(0, origin[whence] + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        end = min(self._finished.size, self._position + len(view))
+        count = 0
+        if self._position < end:
+            reading = self._store.read(self._finished, self._position, end)
+            try:
+                for piece in reading:
+                    view[count : count + len(piece)] = piece
+                    count += len(piece)
+            finally:
+                reading.close()
+        self._position += count
+        return count
