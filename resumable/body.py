@@ -181,8 +181,10 @@ def open_body(
     """
     length = _announced(environ)
     server = servers.recognise(environ)
-    if length == 0 or (length is None and _has_none(environ, server)):
+    if length == 0 or (length is None and _has_none(environ)):
         return empty_body()
+    if length is None and _seems_to_have_none(environ, server):
+        return _nothing() if server.takes_a_cut_head else empty_body()
     if length is None and not _ends_bodies(environ, server):
         raise LengthRequired(
             "This server cannot tell where a body without a length ends; send Content-Length."
@@ -203,6 +205,11 @@ def open_body(
 def empty_body() -> Body:
     """A body of no bytes, which is whole."""
     return Body(readers.Reader(io.BytesIO(), step=1), length=0)
+
+
+def _nothing() -> Body:
+    """No bytes came, and nothing proves that none were meant."""
+    return Body(readers.Reader(io.BytesIO(), step=1), length=None)
 
 
 def server_warning(environ: Mapping[str, Any]) -> str | None:
@@ -230,14 +237,16 @@ def _transfer_encoding(environ: Mapping[str, Any]) -> str:
     return coding.strip(" \t").lower()
 
 
-def _has_none(environ: Mapping[str, Any], server: servers.Server) -> bool:
+def _has_none(environ: Mapping[str, Any]) -> bool:
+    method = environ.get("REQUEST_METHOD", "GET")
+    return method in _BODILESS and not _transfer_encoding(environ)
+
+
+def _seems_to_have_none(environ: Mapping[str, Any], server: servers.Server) -> bool:
     """Neither header in HTTP/1 means no body (RFC 9112, 6.3), if the server shows us both."""
-    if _transfer_encoding(environ):
-        return False
-    if environ.get("REQUEST_METHOD", "GET") in _BODILESS:
-        return True
     protocol: str = environ.get("SERVER_PROTOCOL") or ""
-    return server.shows_framing and protocol.startswith("HTTP/1.")
+    is_framed = _transfer_encoding(environ) or not protocol.startswith("HTTP/1.")
+    return server.shows_framing and not is_framed
 
 
 def _ends_bodies(environ: Mapping[str, Any], server: servers.Server) -> bool:

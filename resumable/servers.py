@@ -17,15 +17,20 @@ class Server:
 
     `tells_a_cut`: a chunked body that was cut raises, so a clean end proves that it is whole.
     `ends_bodies`: reading stops at the end of a body without Content-Length, though
-    `wsgi.input_terminated` does not say so. `shows_framing`: Transfer-Encoding, when there is one,
-    is seen in environ. `asks_late`: `100 Continue` leaves only when the body is read, or never, so
-    a client that waits for it sends nothing before. `warning`: how it defeats resumability.
+    `wsgi.input_terminated` does not say so.
+    `shows_framing`: Transfer-Encoding, when there is one, is seen in environ.
+    `takes_a_cut_head`: a request whose head was cut comes as one with fewer headers, so a missing
+    Content-Length proves nothing.
+    `asks_late`: `100 Continue` leaves only when the body is read, or never, so a client that waits
+    for it sends nothing before.
+    `warning`: how it defeats resumability.
     """
 
     name: str
     tells_a_cut: bool = False
     ends_bodies: bool = False
     shows_framing: bool = False
+    takes_a_cut_head: bool = False
     asks_late: bool = False
     warning: str | None = None
 
@@ -36,17 +41,20 @@ _SERVERS = {
     server.name: server
     for server in (
         Server("gunicorn", tells_a_cut=True, shows_framing=True),
-        Server("gevent", tells_a_cut=True, shows_framing=True, asks_late=True),
+        Server(
+            "gevent", tells_a_cut=True, shows_framing=True, takes_a_cut_head=True, asks_late=True
+        ),
         Server("cheroot", tells_a_cut=True, shows_framing=True),
         Server("granian", shows_framing=True, asks_late=True),
         Server("a2wsgi", ends_bodies=True, shows_framing=True, asks_late=True),
         Server("uvicorn", ends_bodies=True, shows_framing=True, asks_late=True),
         Server("uwsgi", shows_framing=True, asks_late=True),
         Server("mod_wsgi"),
-        Server("werkzeug", shows_framing=True),
+        Server("werkzeug", shows_framing=True, takes_a_cut_head=True),
         Server(
             "wsgiref",
             shows_framing=True,
+            takes_a_cut_head=True,
             asks_late=True,
             warning="wsgiref serves one request at a time and cannot read chunked bodies: it is "
             "for development only.",

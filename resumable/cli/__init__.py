@@ -1,0 +1,19 @@
+"""The command line: `resumable demo | serve | ls | sweep | doctor`."""
+
+from __future__ import annotations
+
+import click
+
+from resumable.cli.doctor import doctor
+from resumable.cli.serving import demo, serve
+from resumable.cli.storage import ls, sweep
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wsgi-resumable")
+def main() -> None:
+    """Resumable uploads for any Python web app, into any storage."""
+
+
+for command in (demo, serve, ls, sweep, doctor):
+    main.add_command(command)

@@ -1,0 +1,136 @@
+"""`resumable serve` and `resumable demo`: uploads as a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from resumable import assets
+from resumable.http import Request
+from resumable.model import Limits
+from resumable.serve import application, parse_bind, run
+from resumable.stores.local import DURABILITIES
+from resumable.uploads import Uploads
+from resumable.wsgi import ResumableUploads
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Command = Callable[..., None]
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+    try:
+        return parse_bind(value)
+    except (ValueError, OSError) as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _served(command: Command) -> Command:
+    """The options that both servers share."""
+    for option in (
+        click.option(
+            "--storage",
+            default="./data",
+            show_default=True,
+            help="fsspec URL or directory that takes the files.",
+        ),
+        click.option(
+            "--bind",
+            default="127.0.0.1:8000",
+            show_default=True,
+            callback=_address,
+            help="HOST:PORT to listen on; port 0 picks a free one.",
+        ),
+        click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256)),
+        click.option("--threads", default=16, show_default=True, type=click.IntRange(1, 1024)),
+        click.option(
+            "--durability",
+            default="full",
+            show_default=True,
+            type=click.Choice(DURABILITIES),
+            help="What an acknowledged byte survives: a power cut, or a killed process.",
+        ),
+        click.option(
+            "--max-size",
+            type=click.IntRange(0),
+            help="Bytes that one upload may have.  [default: 5 GiB]",
+        ),
+        click.option(
+            "--chunk-size", type=click.IntRange(1), help="Bytes that clients shall send at once."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_served
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin whose pages may upload.")
+@click.option("--listing/--no-listing", default=False, help="List finished files at /recordings.")
+def serve(cors: tuple[str, ...], listing: bool, **settings: Any) -> None:
+    """Take uploads at / and serve finished files under /recordings/."""
+    _run(settings, cors=cors, listing=listing, app=None)
+
+
+@click.command()
+@_served
+def demo(**settings: Any) -> None:
+    """Record the screen or drop files on a page, and see them survive a broken network."""
+    _run(settings, cors=(), listing=True, app=demo_page)
+
+
+def _run(
+    settings: dict[str, Any],
+    *,
+    cors: tuple[str, ...],
+    listing: bool,
+    app: WSGIApplication | None,
+) -> None:
+    host, port = settings["bind"]
+    limits = _limits(settings["max_size"], settings["chunk_size"])
+    options = {
+        "durability": settings["durability"],
+        "limits": limits,
+        "cors": cors,
+        "listing": listing,
+    }
+
+    def make() -> tuple[WSGIApplication, Uploads]:
+        uploads = ResumableUploads(app, settings["storage"], **options)
+        return uploads, uploads.uploads
+
+    try:
+        # A wrong URL or option is told now and once, not by every worker.
+        application(settings["storage"], **options)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    run(
+        make,
+        host=host,
+        port=port,
+        workers=settings["workers"],
+        threads=settings["threads"],
+        say=lambda line: click.echo(line),
+    )
+
+
+def _limits(max_size: int | None, chunk_size: int | None) -> Limits:
+    given = {"max_size": max_size, "chunk_size": chunk_size}
+    return Limits(**{name: value for name, value in given.items() if value is not None})
+
+
+def demo_page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The page at /, and 404 for the rest."""
+    if environ.get("PATH_INFO", "/") not in ("", "/", "/index.html"):
+        body = b"Not Found"
+        start_response(
+            "404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        )
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+    page = assets.serve(Request("GET", "/"), "demo.html")
+    assert isinstance(page.body, bytes)
+    start_response("200 OK", [*page.headers, ("Content-Length", str(len(page.body)))])
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else page.body]

@@ -1,0 +1,122 @@
+"""`resumable ls` and `resumable sweep`: a look at the storage, and its broom."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from resumable.connect import connect
+from resumable.ending import Swept
+from resumable.errors import UploadError
+from resumable.interfaces import Store
+from resumable.model import Finished, Limits, State, Status
+from resumable.wsgi import ResumableUploads
+
+storage_argument = click.argument("storage", default="./data")
+
+
+def connected(storage: str) -> Store:
+    """The store of a URL, or an error in one sentence."""
+    try:
+        return connect(storage)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.command()
+@storage_argument
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def ls(storage: str, as_json: bool) -> None:
+    """List finished files and unfinished uploads of STORAGE (default ./data)."""
+    store = connected(storage)
+    try:
+        finished = sorted(store.list_finished(), key=lambda one: one.finished)
+        running = [status for status in store.each() if status.state is State.RECEIVING]
+    except UploadError as error:
+        raise click.ClickException(error.message) from None
+    if as_json:
+        for document in (*map(_finished_json, finished), *map(_running_json, running)):
+            click.echo(json.dumps(document))
+        return
+    for one in finished:
+        click.echo(f"{_when(one.finished)}  {one.size:>14,}  {one.token}  {one.filename}")
+    for status in running:
+        of = "?" if status.length is None else f"{status.length:,}"
+        click.echo(
+            f"{_when(status.touched)}  {status.received:>14,}  of {of} bytes, receiving "
+            f"{status.upload.client_id or status.upload.id}"
+        )
+    if not finished and not running:
+        click.echo("Nothing has been uploaded here yet.", err=True)
+
+
+@click.command()
+@storage_argument
+@click.option("--app", metavar="MODULE:NAME", help="The app's middleware, so its hooks are told.")
+@click.option(
+    "--expiry-days",
+    type=click.FloatRange(0),
+    help="Days without a byte after which an unfinished upload goes.  [default: 6]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
+def sweep(storage: str, app: str | None, expiry_days: float | None, as_json: bool) -> None:
+    """Remove expired uploads of STORAGE, complete crashed ones, tell hooks, tidy up.
+
+    Safe at any time, beside running servers and other sweeps.
+    """
+    try:
+        swept = _middleware(storage, app, expiry_days).uploads.sweep()
+    except (UploadError, ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(json.dumps(asdict(swept)) if as_json else _sentence(swept))
+
+
+def _middleware(storage: str, app: str | None, expiry_days: float | None) -> ResumableUploads:
+    if app is None:
+        days = Limits() if expiry_days is None else Limits(expiry=int(expiry_days * 86_400))
+        return ResumableUploads(None, storage, limits=days)
+    import importlib
+    import sys
+
+    sys.path.insert(0, "")
+    module_name, _, name = app.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), name or "app")
+    except (ImportError, AttributeError) as error:
+        raise click.ClickException(f"Cannot load {app}: {error}.") from None
+    # A Flask app keeps the middleware in wsgi_app.
+    found = getattr(found, "wsgi_app", found)
+    if not isinstance(found, ResumableUploads):
+        raise click.ClickException(f"{app} is not a ResumableUploads middleware.")
+    return found
+
+
+def _sentence(swept: Swept) -> str:
+    return (
+        f"{swept.expired} expired, {swept.finished} completed, {swept.told} told again, "
+        f"{swept.forgotten} forgotten, {swept.leftovers} leftovers removed."
+    )
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _finished_json(finished: Finished) -> dict[str, Any]:
+    return {"state": "complete", **asdict(finished)}
+
+
+def _running_json(status: Status) -> dict[str, Any]:
+    return {
+        "state": str(status.state),
+        "id": status.upload.id,
+        "client_id": status.upload.client_id,
+        "received": status.received,
+        "offset": status.offset,
+        "length": status.length,
+        "touched": status.touched,
+    }
