@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -75,10 +76,8 @@ class Ender:
         if crc is not None:
             facts.pop("digest", None)
         self._registry.check_size(length)
-        noted = dict(self._store.note(status.upload, facts)) if facts else dict(status.facts)
-        describe = partial(self._describe, status.upload, noted)
-        self._store.finish(status.upload, length, describe, crc32c=crc)
-        return self._reloaded(status.upload)
+        describe = partial(self._describe, status.upload)
+        return self._store.finish(status.upload, length, describe, facts=facts, crc32c=crc)
 
     def _fill_from_echoes(self, operation: Finish, status: Status, previous: Status) -> Status:
         """Chunks that this upload shares with the one before it were acknowledged there.
@@ -101,7 +100,7 @@ class Ender:
         return self._reloaded(status.upload) if echoed else status
 
     def _describe(
-        self, upload: Upload, facts: dict[str, Any], head: bytes, crc32c: int, size: int
+        self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int, size: int
     ) -> Finished:
         media_type = sniff(head)
         named = safe_name(facts.get("filename") or upload.filename or "")
@@ -123,9 +122,8 @@ class Ender:
     def complete(self, status: Status) -> Finished:
         """Take an upload that is past RECEIVING to its end, from wherever a crash left it."""
         if status.state is State.FINISHING:
-            describe = partial(self._describe, status.upload, dict(status.facts))
-            self._store.finish(status.upload, 0, describe)
-            status = self._reloaded(status.upload)
+            describe = partial(self._describe, status.upload)
+            status = self._store.finish(status.upload, 0, describe)
         if status.state is State.VERIFYING:
             status = self._verify(status)
         if status.finished is None or status.state is State.REJECTED:

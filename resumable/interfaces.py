@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from resumable.errors import UploadError
 from resumable.http import Request, Response
-from resumable.model import Chunk, Digest, Extent, Finished, Status, Upload
+from resumable.model import Digest, Finished, Status, Upload
 from resumable.operations import Caller, Operation, Outcome
 
 
@@ -77,6 +77,18 @@ class Capabilities:
     concurrent_writers: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a commit made durable: the chunk's number if it has one, and all that is known now.
+
+    `duplicate` says that every byte was known before.
+    """
+
+    number: int | None
+    duplicate: bool
+    status: Status
+
+
 class Placing(Protocol):
     """Bytes on their way into an upload.
 
@@ -102,8 +114,8 @@ class Placing(Protocol):
     def verify(self) -> None:
         """Raise DigestMismatch unless the bytes so far are those that the client meant."""
 
-    def commit(self, number: int | None = None) -> tuple[Chunk | Extent, bool]:
-        """Make the bytes durable and visible; True: they were all known before.
+    def commit(self, number: int | None = None) -> Placed:
+        """Make the bytes durable and visible.
 
         With `number` they are that whole chunk. Raises Conflict when it is known to be another.
         """
@@ -164,11 +176,18 @@ class Store(Protocol):
         """Record durably that the host heard of `event`."""
 
     def finish(
-        self, upload: Upload, length: int, describe: Describe, *, crc32c: int | None = None
-    ) -> Finished:
+        self,
+        upload: Upload,
+        length: int,
+        describe: Describe,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        crc32c: int | None = None,
+    ) -> Status:
         """Make `[0, length)` one object, visible only now, at a cost that does not grow with it.
 
-        May be called again after a crash or beside another caller: the answer stays the same.
+        `facts` are noted with the decision to finish. May be called again after a crash or beside
+        another caller: the answer stays the same.
         Raises Conflict when bytes are missing or known beyond `length`, and DigestMismatch when
         they have another CRC32C than the given one; either changes nothing.
         """
@@ -226,8 +245,9 @@ class Reading(Protocol):
         """Free what is held."""
 
 
-# Given the head of the file (64 KiB at most), its CRC32C and its size: what shall be remembered?
-Describe = Callable[[bytes, int, int], Finished]
+# Given the facts, the head of the file (64 KiB at most), its CRC32C and its size: what shall be
+# remembered of the object?
+Describe = Callable[[Mapping[str, Any], bytes, int, int], Finished]
 
 
 class Hooks(Protocol):

@@ -231,6 +231,11 @@ class Status:
     told: frozenset[str] = frozenset()
     finished: Finished | None = None
 
+    @classmethod
+    def newborn(cls, upload: Upload) -> Status:
+        """What is known of an upload that has just begun."""
+        return cls(upload, State.RECEIVING, Extents(), {}, {}, upload.created)
+
     @property
     def offset(self) -> int:
         """Bytes of the gap-free prefix."""

@@ -22,6 +22,7 @@ SMALL_STEP = 4096
 
 MOD_WSGI_STEP = 1024
 MOST_TRAILERS = 100
+_REFUSED_CHUNKS = {"_InvalidClientInput", "InvalidChunkSize", "ChunkMissingTerminator"}
 SINGLE_BYTES = 256
 """Bytes that uWSGI's reader gathers one by one before it hands them on."""
 
@@ -303,11 +304,11 @@ def is_silence(error: Exception) -> bool:
 
 def is_malformed(error: Exception) -> bool:
     """True when a server refused the chunks it read; a cut between two of them is none."""
-    if isinstance(error, OSError):
-        return type(error).__name__ == "_InvalidClientInput" and "EOF" not in str(error)
     if isinstance(error, ValueError):  # cheroot shows the line that it did not get.
         return str(error).startswith("Bad chunk") and "b''" not in str(error)
-    return getattr(error, "term", None) != b""
+    if getattr(error, "term", None) == b"" or "EOF" in str(error):
+        return False
+    return not isinstance(error, OSError) or type(error).__name__ in _REFUSED_CHUNKS
 
 
 def _says_timeout(error: Exception) -> bool:

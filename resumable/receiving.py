@@ -10,7 +10,7 @@ from resumable.digests import crc32c
 from resumable.errors import BadRequest, Conflict, Interrupted, TooLarge, UploadError
 from resumable.herald import Herald
 from resumable.interfaces import Payload, Placing
-from resumable.model import Chunk, State, Status, Upload
+from resumable.model import State, Status, Upload
 from resumable.operations import Caller, Known, Place
 from resumable.registry import Registry, Standing
 
@@ -54,7 +54,7 @@ class Receiver:
             length=operation.length,
             filename=operation.filename,
         )
-        status = self._loaded(upload)
+        status = Status.newborn(upload) if fresh else self._loaded(upload)
         try:
             return self._place_in(operation, caller, payload, status, alone=id is None)
         except UploadError:
@@ -127,9 +127,9 @@ class Receiver:
             placing.verify()
             if facts:
                 _check_facts(facts, self._store.note(status.upload, facts))
-            made, duplicate = placing.commit(number)
-        number = made.number if isinstance(made, Chunk) else operation.number
-        return Known(self._loaded(status.upload), self._chunk_size, number, duplicate)
+            placed = placing.commit(number)
+        number = operation.number if placed.number is None else placed.number
+        return Known(placed.status, self._chunk_size, number, placed.duplicate)
 
     def _write(self, operation: Place, payload: Payload, status: Status, placing: Placing) -> int:
         """All bytes of a whole body; their number. A cut one is kept as far as it came."""

@@ -192,8 +192,7 @@ export class ChunkedUploader {
     const runs = this.#find(uploadId);
     this.abort(uploadId);
     await Promise.all(runs.map((run) => run.settled));
-    for (const run of runs) this.#forget(run);
-    const ids = new Set([uploadId, ...runs.map((run) => run.uploadId)].filter(Boolean));
+        const ids = new Set([uploadId, ...runs.map((run) => run.uploadId)].filter(Boolean));
     await Promise.all([...ids].map((id) => this.#delete(id)));
   }
 

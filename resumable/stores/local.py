@@ -131,13 +131,14 @@ class LocalStore:
             length=length,
             digest=digest,
             alone=alone,
+            gather=self._gather,
         )
 
     def keeping(
         self, upload: Upload, number: int | None, *, digest: Digest | None = None
     ) -> LocalKeeping:
         self._check_room(0)
-        return LocalKeeping(self._session(upload.id), number, digest)
+        return LocalKeeping(self._session(upload.id), number, digest, self._gather)
 
     def gather(self, upload: Upload) -> None:
         """Move kept chunks whose start has become known into their place."""
@@ -165,7 +166,9 @@ class LocalStore:
                 session.append({"kind": "lost", "number": kept.number})
             return
         try:
-            placing = self.placing(session.ledger.upload, start, length=kept.length)
+            placing = LocalPlacing(
+                self._session(session.ledger.upload.id), start, length=kept.length, digest=None
+            )
             with placing:
                 for piece in self._pieces(source, 0, kept.length):
                     placing.write(memoryview(piece))
@@ -203,7 +206,8 @@ class LocalStore:
 
     def tell(self, upload: Upload, event: str) -> None:
         with self._session(upload.id) as session, translated("recording"):
-            session.append({"kind": "told", "event": event})
+            # Without a sync: what a power cut forgets is told once more.
+            session.append({"kind": "told", "event": event}, durable=False)
 
     def echo(self, upload: Upload, number: int) -> None:
         with self._session(upload.id) as session, translated("recording"):
@@ -216,18 +220,28 @@ class LocalStore:
     # ------------------------------------------------------------ the end
 
     def finish(
-        self, upload: Upload, length: int, describe: Describe, *, crc32c: int | None = None
-    ) -> Finished:
+        self,
+        upload: Upload,
+        length: int,
+        describe: Describe,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        crc32c: int | None = None,
+    ) -> Status:
         with self._session(upload.id) as session, translated("finishing"):
             while session.ledger.state is State.RECEIVING:
                 session.promote()
                 self._gather(session)
-                self._seal(session, length, crc32c)
+                self._seal(session, length, crc32c, facts or {})
             if session.ledger.state is State.CANCELLED:
                 raise NotFound("Upload not found")
-            return session.ledger.finished or self._publish(session, describe)
+            if session.ledger.finished is None:
+                self._publish(session, describe)
+            return session.status()
 
-    def _seal(self, session: Session, length: int, wanted: int | None) -> None:
+    def _seal(
+        self, session: Session, length: int, wanted: int | None, facts: Mapping[str, Any]
+    ) -> None:
         """From now on no writer adds a byte, because each looks for the seal before it writes."""
         data, known = session.writable(), session.ledger
         with session.disk.range_locked(data, 0, 0):
@@ -246,9 +260,10 @@ class LocalStore:
                     f"The whole file has CRC32C {crc:08x}, not {wanted:08x}. "
                     "Nothing was finished; cancel this upload and send the file again."
                 )
-            session.append(ledger.sealed(Extent(0, length, crc)))
+            news = [{"kind": "facts", "facts": facts}] if facts else []
+            session.append(*news, ledger.sealed(Extent(0, length, crc)))
 
-    def _publish(self, session: Session, describe: Describe) -> Finished:
+    def _publish(self, session: Session, describe: Describe) -> None:
         """Link, sync, record, sync, and only then let go of the first name."""
         disk, seal = session.disk, session.ledger.sealed
         data = session.data
@@ -258,7 +273,10 @@ class LocalStore:
             disk.truncate(data, seal.length)
             self._sync_data(data)
         finished = describe(
-            disk.read_at(data, min(_HEAD, seal.length), 0), seal.crc32c, seal.length
+            dict(session.ledger.facts),
+            disk.read_at(data, min(_HEAD, seal.length), 0),
+            seal.crc32c,
+            seal.length,
         )
         self._link(session, "data", self.root / finished.token)
         self._sync_directory(self.root)
@@ -267,8 +285,6 @@ class LocalStore:
         session.append(ledger.finished(finished))
         with contextlib.suppress(FileNotFoundError):
             disk.unlink(session.directory / "data")
-        assert session.ledger.finished is not None
-        return session.ledger.finished
 
     def _link(self, session: Session, name: str, target: Path) -> None:
         """A second name, unless an earlier or a racing finish gave it."""

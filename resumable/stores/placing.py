@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import hmac
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
 from resumable import digests
 from resumable.digests import crc32c, join_crc32c
 from resumable.errors import Conflict, DigestMismatch, NoRoom, Unavailable, UploadError
+from resumable.interfaces import Placed
 from resumable.model import MIB, Chunk, Digest, Extent, Extents
 from resumable.stores import ledger
 from resumable.stores.disk import translated
 from resumable.stores.journal import Record
 from resumable.stores.session import Session
 
+# Moves kept chunks whose start has become known.
+Gather = Callable[[Session], None]
 # A killed process loses nothing that is older than a mark; a power cut nothing older than a sync.
 _MARK = 8 * MIB
 _SYNC = 64 * MIB
@@ -67,6 +70,7 @@ class LocalPlacing:
         length: int | None,
         digest: Digest | None,
         alone: bool = False,
+        gather: Gather | None = None,
     ) -> None:
         self._session = session
         self._start = self._position = start
@@ -75,6 +79,7 @@ class LocalPlacing:
         self._digested = digest is not None
         self._writer = secrets.token_hex(6)
         self._alone = alone
+        self._gather = gather
         self._announced = False
         self._run: Extent | None = None
         self._runs: list[Extent] = []
@@ -231,12 +236,19 @@ class LocalPlacing:
     def verify(self) -> None:
         self._incoming.verify()
 
-    def commit(self, number: int | None = None) -> tuple[Chunk | Extent, bool]:
+    def commit(self, number: int | None = None) -> Placed:
         self.verify()
-        made = self._checked_chunk(number)
-        self._record(made if isinstance(made, Chunk) else None)
+        made = None if number is None else self._checked_chunk(number)
+        self._record(made)
         self._committed = True
-        return made, self._wrote == 0
+        return self._placed_in(number, duplicate=self._wrote == 0)
+
+    def _placed_in(self, number: int | None, *, duplicate: bool) -> Placed:
+        """Kept chunks behind this one may have their place now."""
+        if self._session.ledger.kept and self._gather is not None:
+            with translated("placing a chunk"):
+                self._gather(self._session)
+        return Placed(number, duplicate, self._session.status())
 
     def keep(self) -> None:
         if self._digested:
@@ -244,11 +256,8 @@ class LocalPlacing:
         self._record(None)
         self._committed = True
 
-    def _checked_chunk(self, number: int | None) -> Chunk | Extent:
-        length, crc = self._incoming.received, self._incoming.crc32c
-        if number is None:
-            return Extent(self._start, length, crc)
-        made = Chunk(number, length, crc, self._start)
+    def _checked_chunk(self, number: int) -> Chunk:
+        made = Chunk(number, self._incoming.received, self._incoming.crc32c, self._start)
         check_same_chunk(self._session, made)
         return made
 
@@ -276,8 +285,11 @@ class LocalPlacing:
 class LocalKeeping:
     """Writes a numbered chunk whose start is unknown into a file of its own."""
 
-    def __init__(self, session: Session, number: int | None, digest: Digest | None) -> None:
+    def __init__(
+        self, session: Session, number: int | None, digest: Digest | None, gather: Gather
+    ) -> None:
         self._session = session
+        self._gather = gather
         self._number = number
         self._incoming = _Incoming(digest)
         self._path: Path = session.directory / f"kept-{secrets.token_hex(12)}"
@@ -314,7 +326,7 @@ class LocalKeeping:
     def verify(self) -> None:
         self._incoming.verify()
 
-    def commit(self, number: int | None = None) -> tuple[Chunk | Extent, bool]:
+    def commit(self, number: int | None = None) -> Placed:
         self.verify()
         session = self._session
         with translated("keeping a chunk"):
@@ -322,20 +334,22 @@ class LocalKeeping:
                 session.disk.sync_data(self._file)
                 session.disk.sync_directory(session.directory)
             with session.disk.locked(session.journal):
-                return self._settle()
+                made, duplicate = self._settle()
+            self._gather(session)
+            return Placed(made, duplicate, session.status())
 
-    def _settle(self) -> tuple[Chunk | Extent, bool]:
+    def _settle(self) -> tuple[int, bool]:
         session = self._session
         session.refresh()
         session.writable()
         number = self._number if self._number is not None else self._next_number()
         made = Chunk(number, self._incoming.received, self._incoming.crc32c, None)
         if check_same_chunk(session, made):
-            return made, True
+            return number, True
         entry = ledger.Kept(number, made.length, made.crc32c, self._path.name)
         session.append(ledger.kept(entry, session.ledger.boot, durable=session.full))
         self._committed = True
-        return made, False
+        return number, False
 
     def _next_number(self) -> int:
         taken = self._session.ledger.all_chunks()
