@@ -55,7 +55,9 @@ class Engine:
         self._registry = Registry(store, self.limits, hooks, clock)
         self._herald = Herald(store, hooks)
         self._ender = Ender(self._registry, self._herald)
-        self._receiver = Receiver(self._registry, self._herald, self.chunk_size)
+        self._receiver = Receiver(
+            self._registry, self._herald, self._ender.complete, self.chunk_size
+        )
 
     def perform(self, operation: Operation, caller: Caller, payload: Payload) -> Outcome:
         """Do it. Raises UploadError; then nothing has changed but what the error says was kept."""

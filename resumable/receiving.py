@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from typing import Any
 
 from resumable.digests import crc32c
-from resumable.errors import BadRequest, Conflict, Interrupted, TooLarge, UploadError
+from resumable.errors import (
+    BadRequest,
+    Conflict,
+    DigestMismatch,
+    Interrupted,
+    TooLarge,
+    UploadError,
+)
 from resumable.herald import Herald
 from resumable.interfaces import Payload, Placing
-from resumable.model import State, Status, Upload
-from resumable.operations import Caller, Known, Place
+from resumable.model import GREATEST_LENGTH, Finished, State, Status, Upload
+from resumable.operations import Caller, Known, Place, Reference
 from resumable.registry import Registry, Standing
 
 FACTS = ("total_chunks", "length", "chunk_size")
@@ -20,9 +27,16 @@ FACTS = ("total_chunks", "length", "chunk_size")
 class Receiver:
     """Performs `Place`."""
 
-    def __init__(self, registry: Registry, herald: Herald, chunk_size: int) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        herald: Herald,
+        complete: Callable[[Status], Finished],
+        chunk_size: int,
+    ) -> None:
         self._registry = registry
         self._herald = herald
+        self._complete = complete
         self._store = registry.store
         self._chunk_size = chunk_size
 
@@ -35,7 +49,7 @@ class Receiver:
         self._check_words(operation, payload)
         if operation.reference is None:
             return self._place_in_new(operation, caller, payload, id=None)
-        standing = self._registry.resolve(operation.reference, caller)
+        standing = self._standing(operation.reference, caller)
         if standing.current is not None:
             return self._place_in(operation, caller, payload, standing.current)
         if standing.previous is not None:
@@ -43,6 +57,16 @@ class Receiver:
         return self._place_in_new(operation, caller, payload, id=standing.id)
 
     # ------------------------------------------------------------ which upload
+
+    def _standing(self, reference: Reference, caller: Caller) -> Standing:
+        """Where the reference leads, once what a crash left half finished is finished."""
+        standing = self._registry.resolve(reference, caller)
+        current = standing.current
+        if current is None or current.state is State.RECEIVING:
+            return standing
+        with suppress(DigestMismatch):
+            self._complete(current)
+        return self._registry.resolve(reference, caller)
 
     def _place_in_new(
         self, operation: Place, caller: Caller, payload: Payload, *, id: str | None
@@ -84,7 +108,6 @@ class Receiver:
         if previous is None or known is None:
             return self._place_in_new(operation, caller, payload, id=standing.id)
         self._registry.authorize(caller, "append", previous.upload)
-        self._check_length(operation, payload, previous)
         with closing(self._store.spool(payload)) as spooled:
             if not spooled.whole:
                 raise spooled.cut or Interrupted("The body ended early.")
@@ -119,10 +142,11 @@ class Receiver:
         if status.state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
         facts = self._new_facts(operation, status)
-        self._check_length(operation, payload, status)
         start = _start_of(operation, status)
+        self._check_length(operation, payload, self._room(operation, status, start), status)
+        self._registry.check_bytes(caller, payload.length or operation.size or 0)
         with self._destination(operation, payload, status, start, alone=alone) as placing:
-            received = self._write(operation, payload, status, placing)
+            received = self._write(operation, payload, status, start, placing)
             number = _whole_chunk(operation, status, start, received)
             placing.verify()
             if facts:
@@ -131,9 +155,16 @@ class Receiver:
         number = operation.number if placed.number is None else placed.number
         return Known(placed.status, self._chunk_size, number, placed.duplicate)
 
-    def _write(self, operation: Place, payload: Payload, status: Status, placing: Placing) -> int:
+    def _write(
+        self,
+        operation: Place,
+        payload: Payload,
+        status: Status,
+        start: int | None,
+        placing: Placing,
+    ) -> int:
         """All bytes of a whole body; their number. A cut one is kept as far as it came."""
-        received, room = 0, self._room(operation, status)
+        received, room = 0, self._room(operation, status, start)
         for view in payload:
             received += len(view)
             if received > room:
@@ -197,20 +228,21 @@ class Receiver:
         if size is not None and limits.max_chunk_size is not None and size > limits.max_chunk_size:
             raise TooLarge(f"A chunk may have at most {limits.max_chunk_size} bytes.")
 
-    def _room(self, operation: Place, status: Status) -> int:
+    def _room(self, operation: Place, status: Status, start: int | None) -> int:
         """Bytes that this request may still bring."""
         length = operation.length if operation.length is not None else status.length
         limit = self._registry.limits.max_size
         whole = length if length is not None else limit
-        start = operation.start or 0
-        room = 2**63 - 1 if whole is None else whole - start
+        # Where its start is unknown, a chunk comes on top of all that is known.
+        before = status.received if start is None else start
+        room = GREATEST_LENGTH if whole is None else whole - before
         most = self._registry.limits.max_chunk_size
         room = room if most is None else min(room, most)
         return room if operation.size is None else min(room, operation.size)
 
-    def _check_length(self, operation: Place, payload: Payload, status: Status) -> None:
+    def _check_length(self, operation: Place, payload: Payload, room: int, status: Status) -> None:
         size = payload.length
-        if size is not None and size > self._room(operation, status):
+        if size is not None and size > room:
             raise TooLarge(self._too_large(status))
         if None not in (size, operation.size) and size != operation.size:
             raise BadRequest(

@@ -111,27 +111,32 @@ class Registry:
             )
 
     def _check_quota(self, caller: Caller, length: int | None) -> None:
-        limits = self.limits
-        if limits.max_uploads is None and limits.max_bytes is None:
+        most = self.limits.max_uploads
+        if most is not None and len(self._unfinished(caller)) >= most:
+            raise TooMany(
+                f"At most {most} unfinished uploads are allowed. Finish or cancel one first.",
+                retry_after=60,
+            )
+        self.check_bytes(caller, length or 0)
+
+    def check_bytes(self, caller: Caller, more: int) -> None:
+        """Raise NoRoom when `more` bytes are too many beside the owner's unfinished uploads."""
+        most = self.limits.max_bytes
+        if most is None:
             return
-        mine = [
+        if sum(status.received for status in self._unfinished(caller)) + more > most:
+            raise NoRoom(
+                f"Unfinished uploads may hold at most {most} bytes in all. "
+                "Finish or cancel one first.",
+                code="quota",
+            )
+
+    def _unfinished(self, caller: Caller) -> list[Status]:
+        return [
             status
             for status in self.store.each()
             if status.upload.owner == caller.owner and not status.ended
         ]
-        if limits.max_uploads is not None and len(mine) >= limits.max_uploads:
-            raise TooMany(
-                f"At most {limits.max_uploads} unfinished uploads are allowed. "
-                "Finish or cancel one first.",
-                retry_after=60,
-            )
-        held = sum(max(status.extents.size, status.length or 0) for status in mine)
-        if limits.max_bytes is not None and held + (length or 0) > limits.max_bytes:
-            raise NoRoom(
-                f"Unfinished uploads may hold at most {limits.max_bytes} bytes in all. "
-                "Finish or cancel one first.",
-                code="quota",
-            )
 
     def authorize(self, caller: Caller, action: str, subject: Upload | Finished | None) -> None:
         """Ask the host. A refusal to act on something looks like its absence."""

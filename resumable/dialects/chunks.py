@@ -193,7 +193,7 @@ def _finalize(document: Any) -> Finish:
 def _direct(request: Request) -> Place:
     if request.file_name is None:
         raise BadRequest("No file provided", code="missing-file")
-    return Place(reference=None)
+    return Place(reference=None, start=0)
 
 
 def _placed(request: Request, known: Known) -> dict[str, Any]:

@@ -192,7 +192,8 @@ export class ChunkedUploader {
     const runs = this.#find(uploadId);
     this.abort(uploadId);
     await Promise.all(runs.map((run) => run.settled));
-        const ids = new Set([uploadId, ...runs.map((run) => run.uploadId)].filter(Boolean));
+    for (const run of runs) this.#forget(run);
+    const ids = new Set([uploadId, ...runs.map((run) => run.uploadId)].filter(Boolean));
     await Promise.all([...ids].map((id) => this.#delete(id)));
   }
 
@@ -333,7 +334,7 @@ export class ChunkedUploader {
     try {
       await this.#request(run, 'PUT', '/upload-chunk', chunkHeaders(run, range), body, onSent);
     } catch (error) {
-      if (error.status === 0 && !run.halted) await readable(run.blob.slice(start, start + 1));
+      
       throw error;
     } finally {
       run.sent.delete(index);
