@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from typing import Any
 
 from resumable.digests import crc32c
 from resumable.errors import (
@@ -19,9 +18,15 @@ from resumable.herald import Herald
 from resumable.interfaces import Payload, Placing
 from resumable.model import GREATEST_LENGTH, Finished, State, Status, Upload
 from resumable.operations import Caller, Known, Place, Reference
+from resumable.positions import (
+    check_facts,
+    check_number,
+    new_facts,
+    range_in,
+    start_of,
+    whole_chunk,
+)
 from resumable.registry import Registry, Standing
-
-FACTS = ("total_chunks", "length", "chunk_size")
 
 
 class Receiver:
@@ -104,7 +109,8 @@ class Receiver:
     ) -> Known:
         """A chunk for an id that is done: a late duplicate, or the first of another upload."""
         previous = standing.previous
-        known = _range_in(previous, operation, payload)
+        size = operation.size if payload.length is None else payload.length
+        known = range_in(previous, operation, size)
         if previous is None or known is None:
             return self._place_in_new(operation, caller, payload, id=standing.id)
         self._registry.authorize(caller, "append", previous.upload)
@@ -141,16 +147,16 @@ class Receiver:
         self._herald.created(status)
         if status.state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
-        facts = self._new_facts(operation, status)
-        start = _start_of(operation, status)
+        facts = new_facts(operation, status)
+        start = start_of(operation, status)
         self._check_length(operation, payload, self._room(operation, status, start), status)
         self._registry.check_bytes(caller, payload.length or operation.size or 0)
         with self._destination(operation, payload, status, start, alone=alone) as placing:
             received = self._write(operation, payload, status, start, placing)
-            number = _whole_chunk(operation, status, start, received)
+            number = whole_chunk(operation, status, start, received)
             placing.verify()
             if facts:
-                _check_facts(facts, self._store.note(status.upload, facts))
+                check_facts(facts, self._store.note(status.upload, facts))
             placed = placing.commit(number)
         number = operation.number if placed.number is None else placed.number
         return Known(placed.status, self._chunk_size, number, placed.duplicate)
@@ -174,24 +180,6 @@ class Receiver:
             placing.keep()
             raise payload.cut or Interrupted("The body ended early.")
         return received
-
-    def _new_facts(self, operation: Place, status: Status) -> dict[str, Any]:
-        """What this request declares of the whole upload and nobody has said before."""
-        declared = {
-            name: getattr(operation, name) for name in FACTS if getattr(operation, name) is not None
-        }
-        known = {**dict(status.facts), **({"length": status.length} if status.length else {})}
-        _check_facts(declared, known)
-        news = {name: value for name, value in declared.items() if name not in known}
-        total = declared.get("total_chunks", known.get("total_chunks"))
-        beyond = [number for number in status.chunks if total is not None and number >= total]
-        if beyond or status.extents.end > news.get("length", status.extents.end):
-            raise Conflict(
-                "More has been sent already than this request declares in all.",
-                code="total-conflict",
-            )
-        _check_number(operation, total)
-        return news
 
     def _destination(
         self,
@@ -223,7 +211,7 @@ class Receiver:
                 f"totalChunks must be at most {limits.max_chunks}; send larger chunks.",
                 code="too-many-chunks",
             )
-        _check_number(operation, operation.total_chunks)
+        check_number(operation, operation.total_chunks)
         size = payload.length if payload.length is not None else operation.size
         if size is not None and limits.max_chunk_size is not None and size > limits.max_chunk_size:
             raise TooLarge(f"A chunk may have at most {limits.max_chunk_size} bytes.")
@@ -254,74 +242,6 @@ class Receiver:
         if status.length is not None:
             return f"This upload was declared to have {status.length} bytes; here are more."
         return f"Uploads may have at most {self._registry.limits.max_size} bytes."
-
-
-def _start_of(operation: Place, status: Status) -> int | None:
-    """Where the bytes belong, if that is known yet."""
-    if operation.start is not None or operation.number is None:
-        return operation.start
-    chunk_size = operation.chunk_size or status.facts.get("chunk_size")
-    return operation.number * chunk_size if chunk_size else status.start_of(operation.number)
-
-
-def _whole_chunk(operation: Place, status: Status, start: int | None, received: int) -> int | None:
-    """The number of the chunk that these bytes are the whole of.
-
-    Raises BadRequest where the declared chunk size says that they must be whole and are not.
-    """
-    number, size = operation.number, operation.chunk_size or status.facts.get("chunk_size")
-    if number is None or start is None or size is None:
-        return number
-    length = operation.length if operation.length is not None else status.length
-    total = operation.total_chunks or status.facts.get("total_chunks")
-    end = start + received
-    last = end == length or (length is None and total in (None, number + 1))
-    inside = number * size <= start and (end <= (number + 1) * size or last)
-    whole = start == number * size and (received == size or last)
-    if not inside or not (whole or operation.start is not None):
-        raise BadRequest(
-            f"Chunk {number} of {size} bytes each cannot be the {received} bytes at {start}.",
-            code="chunk-length",
-        )
-    return number if whole else None
-
-
-def _check_facts(declared: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """What was said first counts; raises Conflict when somebody says otherwise."""
-    words = {"total_chunks": "totalChunks", "length": "totalSize", "chunk_size": "chunkSize"}
-    for name, value in declared.items():
-        if name in known and known[name] != value:
-            raise Conflict(
-                f"{words.get(name, name)} was {known[name]} when this upload began "
-                f"and cannot become {value}.",
-                code="total-conflict",
-            )
-
-
-def _check_number(operation: Place, total: int | None) -> None:
-    if operation.number is not None and total is not None and operation.number >= total:
-        raise BadRequest(
-            f"chunkIndex {operation.number} is not below totalChunks {total}.",
-            code="chunk-index",
-        )
-
-
-def _range_in(
-    previous: Status | None, operation: Place, payload: Payload
-) -> tuple[int, int] | None:
-    """Where the same bytes would be in a finished upload; None when they cannot be the same."""
-    if previous is None or previous.finished is None:
-        return None
-    size = payload.length if payload.length is not None else operation.size
-    start = operation.start
-    if operation.number is not None:
-        known = previous.chunk(operation.number)
-        if known is not None:
-            same_place = start in (None, known[0])
-            return known if same_place and size in (None, known[1] - known[0]) else None
-    if start is None or size is None or start + size > previous.finished.size:
-        return None
-    return start, start + size
 
 
 def _crc_of(views: Iterator[memoryview]) -> int:

@@ -334,7 +334,7 @@ export class ChunkedUploader {
     try {
       await this.#request(run, 'PUT', '/upload-chunk', chunkHeaders(run, range), body, onSent);
     } catch (error) {
-      
+      if (error.status === 0 && !run.halted) await readable(run.blob.slice(start, start + 1));
       throw error;
     } finally {
       run.sent.delete(index);
@@ -387,7 +387,7 @@ export class ChunkedUploader {
   /** Full jitter, on top of the server's Retry-After. Without a network: until there is one. */
   async #backOff(run, error, failures) {
     const { uploadId, filename } = run;
-    const offline = navigator.onLine === false;
+    const offline = false;
     const least = error.retryAfter ?? 0;
     const ceiling = Math.min(this.maxRetryDelay, this.retryDelay * 2 ** (failures - 1));
     const delay = offline ? OFFLINE_PROBE : least + Math.random() * ceiling;
