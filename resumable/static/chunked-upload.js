@@ -387,7 +387,7 @@ export class ChunkedUploader {
   /** Full jitter, on top of the server's Retry-After. Without a network: until there is one. */
   async #backOff(run, error, failures) {
     const { uploadId, filename } = run;
-    const offline = false;
+    const offline = navigator.onLine === false;
     const least = error.retryAfter ?? 0;
     const ceiling = Math.min(this.maxRetryDelay, this.retryDelay * 2 ** (failures - 1));
     const delay = offline ? OFFLINE_PROBE : least + Math.random() * ceiling;

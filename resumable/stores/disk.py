@@ -62,6 +62,11 @@ class Disk:
         status = os.fstat(descriptor)
         return status.st_dev, status.st_ino
 
+    def identity_of(self, path: Path) -> tuple[int, int]:
+        """The same for what has this name now."""
+        status = os.lstat(path)
+        return status.st_dev, status.st_ino
+
     def write_at(self, descriptor: int, data: memoryview, position: int) -> None:
         """All of `data` at `position`."""
         while data:
@@ -148,6 +153,10 @@ class Disk:
     def mark_live(self, descriptor: int) -> None:
         """Say that a request is at work until the descriptor is closed."""
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+    def unmark(self, descriptor: int) -> None:
+        """No request is at work any more."""
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def try_claim(self, descriptor: int) -> bool:
         """Keep requests out until the descriptor is closed; False when one is at work."""

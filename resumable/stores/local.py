@@ -25,7 +25,7 @@ from resumable.model import MIB, Digest, Extent, Finished, State, Status, Upload
 from resumable.stores import journal, ledger
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
 from resumable.stores.placing import LocalKeeping, LocalPlacing
-from resumable.stores.session import Histories, Session
+from resumable.stores.session import Histories, Idle, Session
 
 _HEAD = 64 * 1024
 _PIECE = 256 * 1024
@@ -64,6 +64,8 @@ class LocalStore:
         self._disk = disk or Disk()
         self._boot = boot or boot_id()
         self._histories = Histories(self._boot)
+        self._idle = Idle()
+        self._rooms = {name: self.root / ".resumable" / name for name in _ROOMS}
         self._prepared = False
         self._preparing = threading.Lock()
 
@@ -336,7 +338,17 @@ class LocalStore:
             except FileNotFoundError:
                 return
             self._sync_directory(self._room("uploads"))
+            self._empty(trash / "data")
             self._remove_tree(trash)
+
+    def _empty(self, path: Path) -> None:
+        """Free the bytes at once, even while another request still has the file open."""
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = self._disk.open(path)
+            try:
+                self._disk.truncate(descriptor, 0)
+            finally:
+                self._disk.close(descriptor)
 
     # ------------------------------------------------------------ the sweeper's view
 
@@ -427,12 +439,15 @@ class LocalStore:
         return self._room("uploads") / id
 
     def _room(self, name: str) -> Path:
-        return self.root / ".resumable" / name
+        return self._rooms[name]
 
     def _session(self, id: str) -> Session:
         try:
             with translated("opening an upload"):
-                return Session(self._disk, self._home(id), self._histories, full=self._full)
+                home = self._home(id)
+                return self._idle.take(home) or Session(
+                    self._disk, home, self._histories, self._idle, full=self._full
+                )
         except Unavailable as error:
             if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 raise NotFound("Upload not found") from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +20,8 @@ from resumable.stores.ledger import Ledger
 
 _READ = 1 << 20
 _REMEMBERED = 512
+_IDLE_SESSIONS = 32
+_IDLE_SECONDS = 5.0
 
 
 class History:
@@ -40,6 +44,16 @@ class History:
                 self.ledger.fold(record)
             self.position += whole
         return True
+
+    def recorded(self, disk: Disk, descriptor: int, records: Sequence[Record], size: int) -> None:
+        """Fold what this process has just appended, without reading it again if nobody else did."""
+        with self.lock:
+            if disk.size(descriptor) == self.position + size:
+                for record in records:
+                    self.ledger.fold(record)
+                self.position += size
+                return
+        self.refresh(disk, descriptor)
 
 
 class Histories:
@@ -64,17 +78,58 @@ class Histories:
             self._known.pop((device, inode), None)
 
 
+class Idle:
+    """Sessions between two operations of one request, so that files are opened once.
+
+    An idle session holds no lock. Few are kept, none for long without a use, none over a fork.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[Path, tuple[Session, float]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def take(self, directory: Path) -> Session | None:
+        """The idle session of this directory, if the directory still is the same one."""
+        with self._lock:
+            self._drop_old()
+            session, _ = self._sessions.pop(directory, (None, 0.0))
+        if session is not None and not session.wake():
+            session.discard()
+            return None
+        return session
+
+    def keep(self, session: Session) -> None:
+        with self._lock:
+            self._sessions[session.directory] = (session, time.monotonic())
+            self._drop_old()
+
+    def _drop_old(self) -> None:
+        oldest_use = time.monotonic() - _IDLE_SECONDS
+        forked = self._pid != os.getpid()
+        self._pid = os.getpid()
+        while self._sessions:
+            directory, (session, used) = next(iter(self._sessions.items()))
+            if not forked and used > oldest_use and len(self._sessions) <= _IDLE_SESSIONS:
+                return
+            del self._sessions[directory]
+            session.discard()
+
+
 class Session:
-    """The open files of one upload; a context manager that closes them.
+    """The open files of one upload; a context manager that lets go of them.
 
     Raises FileNotFoundError when there is no such upload.
     """
 
-    def __init__(self, disk: Disk, directory: Path, histories: Histories, *, full: bool) -> None:
+    def __init__(
+        self, disk: Disk, directory: Path, histories: Histories, idle: Idle, *, full: bool
+    ) -> None:
         self.disk = disk
         self.directory = directory
         self.full = full
         self._histories = histories
+        self._idle = idle
         self._open: list[int] = []
         try:
             # The mark on the directory tells the sweeper that a request is at work.
@@ -83,7 +138,7 @@ class Session:
             self.journal = self._opened(disk.open(directory / "journal", append=True))
             self.data = self._open_data()
         except BaseException:
-            self.close()
+            self.discard()
             raise
         self.identity = disk.identity(self.journal)
         self._history = histories.of(*self.identity)
@@ -99,7 +154,27 @@ class Session:
         self._open.append(descriptor)
         return descriptor
 
+    def wake(self) -> bool:
+        """Be at work again; False when the upload has gone or another has its name."""
+        try:
+            if self.disk.identity_of(self.directory) != self.disk.identity(self._directory):
+                return False
+            self.disk.mark_live(self._directory)
+            self.refresh()
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
+        """Let go: an upload that still takes bytes is likely to be wanted again at once."""
+        if self._open and self.ledger.state is State.RECEIVING and self.data is not None:
+            self.disk.unmark(self._directory)
+            self._idle.keep(self)
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close the files."""
         while self._open:
             self.disk.close(self._open.pop())
 
@@ -131,10 +206,11 @@ class Session:
 
     def append(self, *records: Record, durable: bool = True) -> None:
         """Record, and with `durable` (and full durability) survive a power cut."""
-        self.disk.append(self.journal, journal.encode(*records))
+        line = journal.encode(*records)
+        self.disk.append(self.journal, line)
         if durable and self.full:
             self.disk.sync_data(self.journal)
-        self.refresh()
+        self._history.recorded(self.disk, self.journal, records, len(line))
 
     def writable(self) -> int:
         """The data file, for an upload that still takes bytes."""
