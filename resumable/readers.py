@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import select
 import struct
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -173,7 +171,7 @@ class GunicornReader(Reader):
         if self._socket is None:
             return
         with suppress(OSError):
-            if is_tls(self._socket):
+            if hasattr(self._socket, "cipher"):
                 # shutdown() would end TLS, and the answer would leave in the clear.
                 self._socket.settimeout(0.01)
             else:
@@ -184,7 +182,8 @@ class GunicornSocketReader(GunicornReader):
     """Past gunicorn's parser: its buffered bytes first, then the client's socket itself.
 
     The parser's own count of bytes to come is lowered with every piece, so that at any moment
-    it knows where the next request starts.
+    it knows where the next request starts. A socket with TLS hands over what it has decrypted, to
+    the parser as to us.
     """
 
     def __init__(self, source: Any, buffer: memoryview, socket: Any) -> None:
@@ -290,6 +289,10 @@ class UwsgiReader(Reader):
 
     def _bytes_waiting(self) -> int:
         """Bytes that the kernel has for this socket."""
+        # Here, because Windows has neither; uWSGI does not run there.
+        import fcntl
+        import termios
+
         answer = fcntl.ioctl(self._descriptor, termios.FIONREAD, b"\0\0\0\0")
         count: int = struct.unpack("i", answer)[0]
         return count
@@ -314,11 +317,6 @@ def is_malformed(error: Exception) -> bool:
 def _says_timeout(error: Exception) -> bool:
     """uWSGI raises a plain OSError when the client was silent; only its text tells."""
     return str(error).startswith("timeout during read")
-
-
-def is_tls(socket: Any) -> bool:
-    """TLS of any make: the bytes on the wire are not the body's."""
-    return hasattr(socket, "cipher")
 
 
 def socket_below(stream: Any) -> Any:

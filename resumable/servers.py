@@ -103,7 +103,9 @@ def recognise(environ: Mapping[str, Any]) -> Server:
     for start, name in _SIGNATURES.items():
         if software.startswith(start):
             return _SERVERS[name]
-    return UNKNOWN if software else _nameless()
+    if software or type(environ.get("wsgi.input")) is not io.BytesIO:
+        return UNKNOWN
+    return _nameless()
 
 
 def _nameless() -> Server:
@@ -183,7 +185,6 @@ def _is_direct(source: Any, socket: Any, length: int) -> bool:
         and type(getattr(source, "buf", None)) is io.BytesIO
         and not source.buf.getbuffer().nbytes
         and hasattr(socket, "recv_into")
-        and not readers.is_tls(socket)
     )
 
 

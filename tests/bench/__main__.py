@@ -174,11 +174,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full amounts")
     parser.add_argument("--server", default="gunicorn-gthread")
+    parser.add_argument("--only", default="", help="workloads whose name holds this")
     given = parser.parse_args()
     print(f"{given.server}, 1 worker, 16 threads; medians of {given.rounds} rounds in turn.\n")
     print("| workload | durability | ours | ceiling | ratio | aim |")
     print("|---|---|---|---|---|---|")
     for load in workloads(given.scale):
+        if given.only not in load.name:
+            continue
         for durability in ("process", "full"):
             mine, ceiling = compare(given.server, load, durability, given.rounds)
             print(
