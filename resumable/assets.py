@@ -6,7 +6,8 @@ import hashlib
 from functools import cache
 from importlib import resources
 
-from resumable.errors import NotFound
+from werkzeug.http import parse_etags
+
 from resumable.http import Request, Response
 
 _TYPES = {
@@ -19,29 +20,32 @@ _TYPES = {
 }
 
 
-def serve(request: Request, name: str) -> Response:
-    """One shipped file; a browser asks again each time and mostly hears 304.
-
-    Raises NotFound.
-    """
+def serve(request: Request, name: str) -> Response | None:
+    """One shipped file, or None; a browser asks again each time and mostly hears 304."""
+    if name not in _names():
+        return None
     content, etag = _asset(name)
     headers = (
         ("Content-Type", _TYPES[name.rpartition(".")[2]]),
-        ("ETag", etag),
+        ("ETag", f'"{etag}"'),
         ("Cache-Control", "no-cache"),
         ("X-Content-Type-Options", "nosniff"),
         ("Access-Control-Allow-Origin", "*"),
     )
-    if request.headers.get("if-none-match") == etag:
+    # A proxy that compresses makes the tag a weak one.
+    if parse_etags(request.headers.get("if-none-match")).contains_weak(etag):
         return Response(304, headers)
     return Response(200, headers, content)
 
 
 @cache
+def _names() -> frozenset[str]:
+    """Known by listing, so that no name can lead out of the folder."""
+    listed = (file.name for file in resources.files("resumable.static").iterdir())
+    return frozenset(name for name in listed if name.rpartition(".")[2] in _TYPES)
+
+
+@cache
 def _asset(name: str) -> tuple[bytes, str]:
-    # Asked for by listing, so that no name can lead out of the folder.
-    for file in resources.files("resumable.static").iterdir():
-        if file.name == name and name.rpartition(".")[2] in _TYPES and file.is_file():
-            content = file.read_bytes()
-            return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    raise NotFound(f"There is no file {name[:80]!r} here.")
+    content = (resources.files("resumable.static") / name).read_bytes()
+    return content, hashlib.sha256(content).hexdigest()[:32]

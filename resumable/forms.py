@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any
 
 from multipart import (
@@ -13,7 +13,7 @@ from multipart import (
     parse_options_header,
 )
 
-from resumable.errors import BadRequest, Interrupted, TooLarge, UnsupportedType, UploadError
+from resumable.errors import BadRequest, Interrupted, TooLarge, UploadError
 from resumable.interfaces import Payload
 from resumable.model import KIB
 
@@ -28,11 +28,11 @@ _LONGEST_BOUNDARY = 256
 def boundary_of(content_type: str) -> str:
     """The boundary of a multipart/form-data body (RFC 7578, 4.1).
 
-    Raises UnsupportedType for another type, BadRequest for a missing or overlong boundary.
+    Raises BadRequest for another type and for a missing or overlong boundary.
     """
     media_type, options = parse_options_header(content_type)
     if media_type != "multipart/form-data":
-        raise UnsupportedType("Send this as multipart/form-data.", code="not-a-form")
+        raise BadRequest("Send this as multipart/form-data.", code="not-a-form")
     boundary: str = options.get("boundary", "")
     if not 1 <= len(boundary) <= _LONGEST_BOUNDARY or "\r" in boundary or "\n" in boundary:
         raise BadRequest("The form's Content-Type has no usable boundary.", code="bad-form")
@@ -62,11 +62,15 @@ class Form:
         )
         self._events = self._parsed()
 
+    def close(self) -> None:
+        """Let go of the body, wherever the reading stopped."""
+        self._events.close()
+
     def to_file(self) -> FilePart | None:
         """Read fields until the file begins; None when the form ended without one."""
         part = self._advance()
-        if part is None:
-            self._check_complete()
+        if part is None and self.cut is not None:
+            raise self.cut
         return part
 
     def rest(self) -> None:
@@ -94,13 +98,15 @@ class Form:
         else:
             return
         if segment.name in self.fields:
-            raise BadRequest(f"The field {segment.name!r} is given twice.", code="bad-form")
+            raise BadRequest(f"The field {segment.name:.40} is given twice.", code="bad-form")
         try:
             self.fields[segment.name] = value.decode("utf-8")
         except UnicodeDecodeError:
-            raise BadRequest(f"The field {segment.name!r} is not UTF-8.", code="bad-form") from None
+            raise BadRequest(
+                f"The field {segment.name:.40} is not UTF-8.", code="bad-form"
+            ) from None
 
-    def _parsed(self) -> Iterator[Any]:
+    def _parsed(self) -> Generator[Any, None, None]:
         """The parser's events; ends at the end of the form or where the body was cut."""
         try:
             for view in self._body:
@@ -125,21 +131,19 @@ class Form:
             return False
         return True
 
-    def _check_complete(self) -> None:
-        error = self.cut
-        if error is not None:
-            raise error
-
     @property
     def cut(self) -> UploadError | None:
         """Why the form ended early: the network's fault or the sender's."""
         if self.complete:
             return None
-        if self._body.cut is not None:
-            return self._body.cut
-        if self._body.whole:
-            return BadRequest("The form ends before its last boundary.", code="bad-form")
-        return Interrupted("The form ended early.")
+        return self._body.cut or self.fault or Interrupted("The form ended early.")
+
+    @property
+    def fault(self) -> BadRequest | None:
+        """What is wrong with a form that arrived whole and yet has no end."""
+        if self.complete or not self._body.whole:
+            return None
+        return BadRequest("The form ends before its last boundary.", code="bad-form")
 
 
 class FilePart:
@@ -171,7 +175,7 @@ class FilePart:
                 self._form.rest()
                 break
             yield memoryview(event)
-        if isinstance(self.cut, BadRequest):
-            raise self.cut
+        if self._form.fault is not None:
+            raise self._form.fault
         if self.whole and self.then is not None:
             self.then()

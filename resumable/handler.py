@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from contextlib import closing
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from typing import Any, Protocol
 
 from resumable import downloads
-from resumable.body import Body
+from resumable.body import Body, empty_body
 from resumable.cors import Cors
 from resumable.engine import Engine
-from resumable.errors import BadRequest, Broken, MethodNotAllowed, UploadError
-from resumable.forms import FilePart, Form, boundary_of
+from resumable.errors import BadRequest, Broken, MethodNotAllowed, TooLarge, UploadError
+from resumable.forms import MOST_FIELD_BYTES, MOST_OVERHEAD, FilePart, Form, boundary_of
 from resumable.holding import Holding
 from resumable.http import Request, Response
 from resumable.interfaces import Dialect, Payload
 from resumable.model import KIB
-from resumable.operations import Caller, Found, Operation, Outcome
+from resumable.operations import Caller, Cancel, Found, Known, Operation, Outcome
 
 MOST_JSON = 64 * KIB
 _log = logging.getLogger("resumable")
+
+
+class Incoming(Protocol):
+    """A request as its server holds it. Each part is checked when it is asked for.
+
+    All raise UploadError for what is malformed.
+    """
+
+    def body(self) -> Body:
+        """Its bytes, unread."""
+
+    def request(self) -> Request:
+        """Its words."""
+
+    def caller(self) -> Caller:
+        """Who sent it."""
 
 
 class Handler:
@@ -31,28 +47,36 @@ class Handler:
         self._engine = engine
         self._dialects = tuple(dialects)
         self._cors = cors
+        self._most = _least(engine.limits.max_size, engine.limits.max_chunk_size)
         self._holding = Holding(
             engine.store,
             budget=engine.limits.memory,
             each=engine.store.capabilities.part_size,
+            most=self._most,
         )
 
     def dialect_of(self, request: Request) -> Dialect | None:
         """The dialect whose route this is, if any."""
         return next((d for d in self._dialects if d.routes(request)), None)
 
-    def respond(self, dialect: Dialect, request: Request, body: Body, caller: Caller) -> Response:
-        """The answer, whatever happens; only what ends the process itself gets out."""
+    def respond(self, dialect: Dialect, outline: Request, incoming: Incoming) -> Response:
+        """The answer, whatever happens; only what ends the process itself gets out.
+
+        `outline` is the request as far as it can be told unchecked: method, path, headers.
+        """
+        body = empty_body()
         try:
-            response = self._answer(dialect, request, body, caller)
+            body = incoming.body()
+            response = self._answer(dialect, incoming.request(), body, incoming.caller)
         except UploadError as error:
-            response = self._refusal(dialect, request, body, error)
+            response = self._refusal(dialect, outline, body, error)
         except Exception:
-            _log.exception("unexpected trouble with %s %s", request.method, request.path)
+            # The rest of the path may be somebody's secret.
+            _log.exception("unexpected trouble with %s %.20r", outline.method, outline.path)
             broken = Broken("Something went wrong here; it has been logged.")
-            response = self._refusal(dialect, request, body, broken)
-        response = self._cors.apply(request, response)
-        if request.method == "HEAD" or response.status in (204, 304):
+            response = self._refusal(dialect, outline, body, broken)
+        response = self._cors.apply(outline, response)
+        if outline.method == "HEAD" or response.status in (204, 304):
             response = response.without_body()
         return response
 
@@ -63,14 +87,16 @@ class Handler:
         body.drain()
         return dialect.refuse(request, error)
 
-    def _answer(self, dialect: Dialect, request: Request, body: Body, caller: Caller) -> Response:
+    def _answer(
+        self, dialect: Dialect, request: Request, body: Body, caller: Callable[[], Caller]
+    ) -> Response:
         methods = dialect.methods(request)
         if request.method == "OPTIONS":
             return self._cors.preflight(request, methods)
         if request.method not in methods:
             raise MethodNotAllowed(f"Use {' or '.join(methods)} here.")
         self._cors.check(request)
-        request, outcome = self._performed(dialect, request, body, caller)
+        request, outcome = self._performed(dialect, request, body, caller())
         if isinstance(outcome, Found):
             return downloads.serve(request, outcome.finished, self._engine.store)
         return dialect.render(request, outcome)
@@ -86,40 +112,81 @@ class Handler:
             operation = _decided(dialect.parse(request, document))
             outcome = self._engine.perform(operation, caller, body)
         following = dialect.follow(request, outcome)
-        if following is not None:
-            outcome = self._engine.perform(following, caller, body)
-        return request, outcome
+        if following is None:
+            return request, outcome
+        return request, self._perform_following(following, outcome, caller, body)
+
+    def _perform_following(
+        self, following: Operation, outcome: Outcome, caller: Caller, body: Body
+    ) -> Outcome:
+        try:
+            return self._engine.perform(following, caller, body)
+        except Exception:
+            if isinstance(outcome, Known):
+                with suppress(UploadError):
+                    self._engine.perform(Cancel(outcome.reference), caller, body)
+            raise
+
+    # ------------------------------------------------------------ forms
 
     def _perform_form(
         self, dialect: Dialect, request: Request, body: Body, caller: Caller
     ) -> tuple[Request, Outcome]:
         """Straight into place where the fields before the file say enough; else hold the file."""
         boundary = boundary_of(request.headers.get("content-type", ""))
-        form = Form(body, boundary, file_parts=dialect.file_parts)
-        part = form.to_file()
-        if part is None:
-            request = request.with_form(form.fields, file_name=None, complete=True)
-            operation = _decided(dialect.parse(request))
-            return request, self._engine.perform(operation, caller, body)
-        asked = request.with_form(form.fields, file_name=part.name, complete=False)
-        early = dialect.parse(asked)
-        if early is not None:
-            part.then = lambda: _check_same(early, dialect.parse(self._told(asked, form, part)))
-            outcome = self._engine.perform(early, caller, part)
-            return self._told(asked, form, part), outcome
-        with closing(self._holding.hold(part)) as held:
-            return self._perform_held(dialect, self._told(asked, form, part), held, caller)
+        self._check_announced(body)
+        with closing(Form(body, boundary, file_parts=dialect.file_parts)) as form:
+            part = form.to_file()
+            name = None if part is None else part.name
+            asked = request.with_form(form.fields, file_name=name, complete=part is None)
+            operation = dialect.parse(asked)
+            if part is None:
+                return asked, self._engine.perform(_decided(operation), caller, body)
+            if operation is None:
+                return self._perform_held(dialect, asked, form, part, caller)
+            return self._perform_early(dialect, asked, form, part, caller, operation)
+
+    def _check_announced(self, body: Body) -> None:
+        """Refuse a form whose file cannot but be too large before a byte of it is written."""
+        most, announced = self._most, body.length
+        if most is None or announced is None:
+            return
+        if announced > most + MOST_OVERHEAD + MOST_FIELD_BYTES:
+            raise TooLarge(f"A file in a form may have at most {most} bytes.")
+
+    def _perform_early(
+        self,
+        dialect: Dialect,
+        asked: Request,
+        form: Form,
+        part: FilePart,
+        caller: Caller,
+        early: Operation,
+    ) -> tuple[Request, Outcome]:
+        """The file goes into place as it comes; what follows it must not say otherwise."""
+
+        def told() -> Request:
+            return asked.with_form(form.fields, file_name=part.name, complete=True)
+
+        # The words are all checked before the bytes count.
+        part.then = lambda: _check_same(early, dialect.parse(told()))
+        outcome = self._engine.perform(early, caller, part)
+        return told(), outcome
 
     def _perform_held(
-        self, dialect: Dialect, request: Request, held: Payload, caller: Caller
+        self, dialect: Dialect, asked: Request, form: Form, part: FilePart, caller: Caller
     ) -> tuple[Request, Outcome]:
-        if not held.whole and held.cut is not None:
-            raise held.cut
-        operation = _decided(dialect.parse(request))
-        return request, self._engine.perform(operation, caller, held)
+        held: Payload
+        with closing(self._holding.hold(part)) as held:
+            if held.cut is not None:
+                raise held.cut
+            told = asked.with_form(form.fields, file_name=part.name, complete=True)
+            operation = _decided(dialect.parse(told))
+            return told, self._engine.perform(operation, caller, held)
 
-    def _told(self, request: Request, form: Form, part: FilePart) -> Request:
-        return request.with_form(form.fields, file_name=part.name, complete=True)
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _decided(operation: Operation | None) -> Operation:

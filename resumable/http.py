@@ -59,12 +59,32 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What to answer. `body` is bytes, or an iterable whose size is `length` bytes."""
+    """What to answer. `body` is bytes, or an iterable whose size is `length` bytes.
+
+    Raises ValueError for a header that must not reach the wire.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers:
+            check_header(name, value)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body, also of one that HEAD leaves out."""
+        if self.length is not None:
+            return self.length
+        return len(self.body) if isinstance(self.body, bytes) else 0
+
+    def close(self) -> None:
+        """Free what an unsent body holds."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
 
     def with_headers(self, *extra: tuple[str, str]) -> Response:
         """The same answer with more header fields behind its own."""
@@ -72,11 +92,8 @@ class Response:
 
     def without_body(self) -> Response:
         """The same answer as HEAD gives it: the headers of the body, but no body."""
-        size = len(self.body) if isinstance(self.body, bytes) else self.length
-        close = getattr(self.body, "close", None)
-        if close is not None:
-            close()
-        return replace(self, body=b"", length=size)
+        self.close()
+        return replace(self, body=b"", length=self.size)
 
 
 def check_header(name: str, value: str) -> None:

@@ -36,6 +36,7 @@ class Dialect(Protocol):
     """One protocol's words for the operations. Pure: it sees no store, no clock, no socket."""
 
     name: str
+    heads: frozenset[str]  # first path segments of its routes; all other requests cost one look-up
     file_parts: frozenset[str]  # form parts that are the file even without a file name
 
     def routes(self, request: Request) -> bool:
@@ -55,7 +56,10 @@ class Dialect(Protocol):
         """
 
     def follow(self, request: Request, outcome: Outcome) -> Operation | None:
-        """The operation that the same request asks for next, if any."""
+        """The operation that the same request asks for next, if any.
+
+        When it fails, what the first one began is taken back: no client knows of it.
+        """
 
     def render(self, request: Request, outcome: Outcome) -> Response:
         """The outcome in this dialect's words."""

@@ -7,20 +7,25 @@ import unicodedata
 
 UNKNOWN = "application/octet-stream"
 _EBML = b"\x1aE\xdf\xa3"
-_EBML_HEAD = 64
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (8, b"WEBP", "image/webp"),
-    (0, b"OggS", "video/ogg"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"\xff\xfb", "audio/mpeg"),
-    (8, b"WAVE", "audio/wav"),
-    (0, b"fLaC", "audio/flac"),
-    (4, b"ftypqt  ", "video/quicktime"),
-    (4, b"ftyp", "video/mp4"),
+_FIRST = 64
+# What a file begins with; a full stop stands for any byte.
+_SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), media_type)
+    for pattern, media_type in (
+        (rb"\x89PNG\r\n\x1a\n", "image/png"),
+        (rb"\xff\xd8\xff", "image/jpeg"),
+        (rb"GIF8[79]a", "image/gif"),
+        (rb"RIFF....WEBP", "image/webp"),
+        (rb"RIFF....WAVE", "audio/wav"),
+        (rb"OggS.{,56}theora", "video/ogg"),
+        (rb"OggS", "audio/ogg"),
+        (rb"ID3|\xff[\xf2\xf3\xfa\xfb]", "audio/mpeg"),
+        (rb"fLaC", "audio/flac"),
+        (rb"....ftypqt  ", "video/quicktime"),
+        (rb"....ftypM4[AB] ", "audio/mp4"),
+        (rb"....ftyp(avif|avis|heic|heix|mif1|msf1)", UNKNOWN),
+        (rb"....ftyp", "video/mp4"),
+    )
 )
 EXTENSIONS = {
     "video/webm": "webm",
@@ -28,6 +33,8 @@ EXTENSIONS = {
     "video/mp4": "mp4",
     "video/quicktime": "mov",
     "video/ogg": "ogv",
+    "audio/ogg": "ogg",
+    "audio/mp4": "m4a",
     "audio/mpeg": "mp3",
     "audio/wav": "wav",
     "audio/flac": "flac",
@@ -39,6 +46,9 @@ EXTENSIONS = {
 # Types that a browser may render in our origin: none of them can carry a script.
 INLINE = frozenset(EXTENSIONS)
 _LONGEST_NAME = 200
+_LONGEST_EXTENSION = 20
+# Windows takes these for devices, whatever their extension.
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
 
 
@@ -46,11 +56,9 @@ def sniff(head: bytes) -> str:
     """The media type of a file that begins with `head`; what a client says of it is not asked."""
     if head.startswith(_EBML):
         # Chromium calls its H.264 recordings webm and writes matroska: the DocType tells.
-        return "video/webm" if b"webm" in head[:_EBML_HEAD] else "video/x-matroska"
-    for position, signature, media_type in _SIGNATURES:
-        if head.startswith(signature, position):
-            return media_type
-    return UNKNOWN
+        return "video/webm" if b"webm" in head[:_FIRST] else "video/x-matroska"
+    found = (media_type for pattern, media_type in _SIGNATURES if pattern.match(head))
+    return next(found, UNKNOWN)
 
 
 def default_name(media_type: str, created: float) -> str:
@@ -66,8 +74,13 @@ def safe_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
     last = re.split(r"[/\\]", name)[-1]
     plain = "".join(c for c in _FORBIDDEN.sub("", last) if unicodedata.category(c)[0] != "C")
-    cut = plain.strip(" .")
-    stem, dot, extension = cut.rpartition(".")
-    if len(cut) > _LONGEST_NAME and dot and len(extension) < 20:
+    cut = _shortened(plain.strip(" ."))
+    return f"_{cut}" if _DEVICE.fullmatch(cut) else cut
+
+
+def _shortened(name: str) -> str:
+    """At most `_LONGEST_NAME` characters, with the extension if it looks like one."""
+    stem, dot, extension = name.rpartition(".")
+    if len(name) > _LONGEST_NAME and dot and len(extension) <= _LONGEST_EXTENSION:
         return f"{stem[: _LONGEST_NAME - len(extension) - 1]}.{extension}"
-    return cut[:_LONGEST_NAME]
+    return name[:_LONGEST_NAME].rstrip(" .")

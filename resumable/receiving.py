@@ -12,7 +12,6 @@ from resumable.errors import (
     DigestMismatch,
     Interrupted,
     TooLarge,
-    UploadError,
 )
 from resumable.herald import Herald
 from resumable.interfaces import Payload, Placing
@@ -86,10 +85,11 @@ class Receiver:
         status = Status.newborn(upload) if fresh else self._loaded(upload)
         try:
             return self._place_in(operation, caller, payload, status, alone=id is None)
-        except UploadError:
-            # Bad input leaves nothing behind, not even an upload without bytes.
+        except Exception:
+            # Bad input leaves nothing behind, not even an upload without bytes. An upload whose id
+            # nobody has been told cannot be continued either.
             if fresh:
-                self._forget_if_empty(upload)
+                self._forget(upload, with_bytes=id is None)
             raise
 
     def _loaded(self, upload: Upload) -> Status:
@@ -98,10 +98,13 @@ class Receiver:
             raise Conflict("This upload has just been cancelled.", code="cancelled")
         return status
 
-    def _forget_if_empty(self, upload: Upload) -> None:
+    def _forget(self, upload: Upload, *, with_bytes: bool) -> None:
+        """Unless another request is at work on it, which will then do so or use it."""
         status = self._store.load(upload.id)
-        empty = status is not None and not (status.extents or status.chunks or status.facts)
-        if empty and self._store.discard(upload, unless_busy=True):
+        if status is None or status.state is not State.RECEIVING:
+            return
+        empty = not (status.extents or status.chunks or status.facts)
+        if (empty or with_bytes) and self._store.discard(upload, unless_busy=True):
             self._store.remove(upload)
 
     def _place_after_finish(
@@ -179,6 +182,7 @@ class Receiver:
         if not payload.whole:
             placing.keep()
             raise payload.cut or Interrupted("The body ended early.")
+        _check_size(operation, received)
         return received
 
     def _destination(
@@ -232,16 +236,21 @@ class Receiver:
         size = payload.length
         if size is not None and size > room:
             raise TooLarge(self._too_large(status))
-        if None not in (size, operation.size) and size != operation.size:
-            raise BadRequest(
-                f"The range names {operation.size} bytes and the body has {size}.",
-                code="range-length",
-            )
+        if size is not None:
+            _check_size(operation, size)
 
     def _too_large(self, status: Status) -> str:
         if status.length is not None:
             return f"This upload was declared to have {status.length} bytes; here are more."
         return f"Uploads may have at most {self._registry.limits.max_size} bytes."
+
+
+def _check_size(operation: Place, size: int) -> None:
+    if operation.size is not None and size != operation.size:
+        raise BadRequest(
+            f"The range names {operation.size} bytes and the body has {size}.",
+            code="range-length",
+        )
 
 
 def _crc_of(views: Iterator[memoryview]) -> int:

@@ -144,4 +144,4 @@ class Registry:
             return
         if action in ("create", "list"):
             raise Forbidden("You may not do this.")
-        raise NotFound("Upload not found")
+        raise NotFound("Recording not found" if action == "download" else "Upload not found")

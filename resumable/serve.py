@@ -140,9 +140,14 @@ def _run_threads(
 
 def parse_bind(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `[v6]:PORT` or `:PORT`; raises ValueError with a sentence."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    host, _, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536
+    is_v6 = host.startswith("[") and host.endswith("]")
+    if not is_port or (":" in host and not is_v6):
         raise ValueError(f"Write the address as HOST:PORT, not {text!r}.")
     name = host.removeprefix("[").removesuffix("]") or "0.0.0.0"
-    socket.getaddrinfo(name, None)
+    try:
+        socket.getaddrinfo(name, None)
+    except (OSError, UnicodeError):
+        raise ValueError(f"There is no host {name!r}.") from None
     return name, int(port)

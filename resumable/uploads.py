@@ -86,6 +86,10 @@ class Uploads:
         """Remove a finished object."""
         self._engine.store.delete(finished)
 
+    def check(self) -> None:
+        """Write to the storage and forget it again. Raises UploadError where that fails."""
+        self._engine.store.spool(empty_body()).close()
+
     def sweep(self) -> Swept:
         """Expire, complete and tidy; run it now and then, anywhere, even several at once."""
         return self._engine.sweep()
@@ -107,8 +111,10 @@ class _Stored(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._finished.size}
-        self._position = max(0, origin[whence] + offset)
+        origins = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._finished.size}
+        if whence not in origins or origins[whence] + offset < 0:
+            raise ValueError(f"There is no position {offset} (whence {whence}) in this file.")
+        self._position = origins[whence] + offset
         return self._position
 
     def tell(self) -> int:

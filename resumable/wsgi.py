@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from resumable import assets
-from resumable.body import Body, empty_body, open_body, server_warning
+from resumable.body import Body, open_body, server_warning
 from resumable.connect import connect
 from resumable.cors import Cors
 from resumable.dialects.chunks import ChunkDialect
 from resumable.engine import Engine
-from resumable.errors import BadRequest, HeadersTooLarge, UploadError
+from resumable.errors import BadRequest, HeadersTooLarge
 from resumable.handler import Handler
-from resumable.http import Headers, Request, Response, check_header, whole_number
+from resumable.http import Headers, Request, Response, whole_number
 from resumable.interfaces import Dialect
 from resumable.model import KIB, Finished, Limits, Upload
 from resumable.operations import Caller
@@ -32,6 +32,8 @@ Authorize = Callable[[Caller, str, Upload | Finished | None], bool]
 
 ASSETS = "/resumable/static/"
 _LONGEST_HEADER = 8 * KIB
+# Logins and proxies may put long things there, and no dialect reads them.
+_ANY_LENGTH = frozenset({"cookie", "authorization"})
 _REASONS = {460: "Checksum Mismatch", 499: "Client Closed Request"}
 
 
@@ -88,6 +90,7 @@ class ResumableUploads:
         hooks = _HostHooks(authorize, created, completed, cancelled)
         engine = Engine(store, hooks, limits=self._limits, listing=listing)
         dialects: list[Dialect] = [ChunkDialect(listing=listing)]
+        self._heads = frozenset({ASSETS.split("/")[1]}).union(*(d.heads for d in dialects))
         self._handler = Handler(engine, dialects, Cors(cors, credentials=cors_credentials))
         self._warned = threading.Event()
         self.uploads = Uploads(engine)
@@ -95,45 +98,26 @@ class ResumableUploads:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["resumable.uploads"] = self.uploads
         path = environ.get("PATH_INFO", "")
-        if not path.startswith(self._prefix):
-            return self._app(environ, start_response)
-        return self._serve(path, environ, start_response)
+        if path.startswith(self._prefix):
+            below = path[len(self._prefix) :]
+            if below[:1] == "/" and below[1:].partition("/")[0] in self._heads:
+                return self._serve(below, environ, start_response)
+        return self._app(environ, start_response)
 
     def _serve(
-        self, path: str, environ: WSGIEnvironment, start_response: StartResponse
+        self, below: str, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        below = path[len(self._prefix) :]
-        head = below[1:].partition("/")[0]
-        if head not in _HEADS or below[:1] != "/":
-            return self._app(environ, start_response)
-        try:
-            request = _request(environ, self._prefix, below)
-        except UploadError as error:
-            return _respond(_malformed(error), start_response)
-        if below.startswith(ASSETS) and request.method in ("GET", "HEAD"):
-            return _respond(_asset(request, below.removeprefix(ASSETS)), start_response)
-        dialect = self._handler.dialect_of(request)
+        """A request that may be ours; nothing of it has been read or judged if it is not."""
+        outline = Request(environ["REQUEST_METHOD"], below, headers=_headers(environ))
+        response = _asset(outline) if below.startswith(ASSETS) else None
+        if response is not None:
+            return _respond(response, start_response)
+        dialect = self._handler.dialect_of(outline)
         if dialect is None:
             return self._app(environ, start_response)
         self._warn_once(environ)
-        try:
-            body = self._body(environ)
-        except UploadError as error:
-            return _respond(dialect.refuse(request, error), start_response)
-        response = self._handler.respond(dialect, request, body, self._caller(environ))
-        return _respond(response, start_response)
-
-    def _body(self, environ: WSGIEnvironment) -> Body:
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
-            return empty_body()
-        return open_body(
-            environ,
-            idle_timeout=self._limits.idle_timeout,
-            minimum_rate=self._limits.minimum_rate,
-        )
-
-    def _caller(self, environ: WSGIEnvironment) -> Caller:
-        return Caller(self._owner(environ) if self._owner else None, environ)
+        incoming = _Incoming(environ, outline, self._prefix, self._limits, self._owner)
+        return _respond(self._handler.respond(dialect, outline, incoming), start_response)
 
     def _warn_once(self, environ: WSGIEnvironment) -> None:
         if self._warned.is_set():
@@ -144,18 +128,40 @@ class ResumableUploads:
             print(f"resumable: {warning}", file=environ["wsgi.errors"])
 
 
-# First path segments that may be ours; everything else costs one look-up.
-_HEADS = frozenset(
-    {
-        "upload-chunk",
-        "finalize-upload",
-        "upload-status",
-        "process-video-chunks",
-        "upload-config",
-        "recordings",
-        "resumable",
-    }
-)
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """One request in an environ."""
+
+    environ: WSGIEnvironment
+    outline: Request
+    prefix: str
+    limits: Limits
+    owner: Owner | None
+
+    def body(self) -> Body:
+        return open_body(
+            self.environ,
+            idle_timeout=self.limits.idle_timeout,
+            minimum_rate=self.limits.minimum_rate,
+        )
+
+    def request(self) -> Request:
+        environ = self.environ
+        return replace(
+            self.outline,
+            path=_text(self.outline.path),
+            root=_text(environ.get("SCRIPT_NAME", "") + self.prefix),
+            query=_query(environ.get("QUERY_STRING", "")),
+            headers=_checked(self.outline.headers),
+            content_length=_content_length(environ),
+        )
+
+    def caller(self) -> Caller:
+        owner = self.owner(self.environ) if self.owner else None
+        if not isinstance(owner, str | None):
+            raise TypeError(f"owner must return a str or None, not {type(owner).__name__}.")
+        # Many an environ has an empty name for nobody, who must not own things in common.
+        return Caller(owner or None, self.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,18 +198,6 @@ def _checked_prefix(prefix: str) -> str:
     return prefix
 
 
-def _request(environ: WSGIEnvironment, prefix: str, below: str) -> Request:
-    """The request as plain values; raises BadRequest for what no text can mean."""
-    return Request(
-        method=environ["REQUEST_METHOD"],
-        path=_text(below),
-        root=_text(environ.get("SCRIPT_NAME", "") + prefix),
-        query=_query(environ.get("QUERY_STRING", "")),
-        headers=_headers(environ),
-        content_length=_content_length(environ),
-    )
-
-
 def _text(mangled: str) -> str:
     """A path as people write it: WSGI hands over UTF-8 read as latin-1 (PEP 3333)."""
     try:
@@ -234,10 +228,14 @@ def _headers(environ: WSGIEnvironment) -> Headers:
     }
     if environ.get("CONTENT_TYPE"):
         fields["content-type"] = environ["CONTENT_TYPE"]
-    for name, value in fields.items():
-        if len(value) > _LONGEST_HEADER and name.lower() != "cookie":
-            raise HeadersTooLarge(f"The header {name.lower()} is longer than 8 KiB.")
     return Headers(fields)
+
+
+def _checked(headers: Headers) -> Headers:
+    for name, value in headers.items():
+        if len(value) > _LONGEST_HEADER and name not in _ANY_LENGTH:
+            raise HeadersTooLarge(f"The header {name:.40} is longer than 8 KiB.")
+    return headers
 
 
 def _content_length(environ: WSGIEnvironment) -> int | None:
@@ -245,31 +243,32 @@ def _content_length(environ: WSGIEnvironment) -> int | None:
     return whole_number(text, "Content-Length") if text else None
 
 
-def _malformed(error: UploadError) -> Response:
-    return ChunkDialect().refuse(Request("GET", "/"), error)
-
-
-def _asset(request: Request, name: str) -> Response:
-    try:
-        response = assets.serve(request, name)
-    except UploadError as error:
-        response = _malformed(error)
-    return response.without_body() if request.method == "HEAD" else response
+def _asset(request: Request) -> Response | None:
+    if request.method not in ("GET", "HEAD"):
+        return None
+    response = assets.serve(request, request.path.removeprefix(ASSETS))
+    if response is not None and request.method == "HEAD":
+        return response.without_body()
+    return response
 
 
 def _respond(response: Response, start_response: StartResponse) -> Iterable[bytes]:
     """Hand a response to the server, in the forms that all of them take."""
     headers = list(response.headers)
-    size = len(response.body) if isinstance(response.body, bytes) else response.length
-    if response.length is not None:
-        size = response.length
     if response.status not in (204, 304):
-        headers.append(("Content-Length", str(size or 0)))
-    for name, value in headers:
-        check_header(name, value)
-    start_response(f"{response.status} {_reason(response.status)}", headers)
-    # hypercorn answers 500 to an empty list.
-    return [response.body] if isinstance(response.body, bytes) else response.body
+        headers.append(("Content-Length", str(response.size)))
+    try:
+        start_response(f"{response.status} {_reason(response.status)}", headers)
+    except BaseException:
+        response.close()
+        raise
+    if isinstance(response.body, bytes):
+        return [response.body]
+    if response.size:
+        return response.body
+    # hypercorn answers 500 to an iterable that gives nothing.
+    response.close()
+    return [b""]
 
 
 def _reason(status: int) -> str:

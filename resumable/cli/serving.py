@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from resumable import assets
+from resumable.errors import NoRoom, UploadError
 from resumable.http import Request
 from resumable.model import Limits
 from resumable.serve import application, parse_bind, run
@@ -24,7 +25,7 @@ Command = Callable[..., None]
 def _address(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
     try:
         return parse_bind(value)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
 
@@ -102,11 +103,7 @@ def _run(
         uploads = ResumableUploads(app, settings["storage"], **options)
         return uploads, uploads.uploads
 
-    try:
-        # A wrong URL or option is told now and once, not by every worker.
-        application(settings["storage"], **options)
-    except (ValueError, RuntimeError) as error:
-        raise click.ClickException(str(error)) from None
+    _check(settings["storage"], options)
     run(
         make,
         host=host,
@@ -115,6 +112,18 @@ def _run(
         threads=settings["threads"],
         say=lambda line: click.echo(line),
     )
+
+
+def _check(storage: str, options: dict[str, Any]) -> None:
+    """What cannot work is told now and once, not by every worker or upload."""
+    try:
+        application(storage, **options).uploads.check()
+    except NoRoom as error:
+        click.echo(f"Warning: {storage}: {error.message}", err=True)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    except UploadError as error:
+        raise click.ClickException(f"{storage} cannot take uploads: {error.message}") from None
 
 
 def _limits(max_size: int | None, chunk_size: int | None) -> Limits:
@@ -131,6 +140,7 @@ def demo_page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterab
         )
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
     page = assets.serve(Request("GET", "/"), "demo.html")
+    assert page is not None
     assert isinstance(page.body, bytes)
     start_response("200 OK", [*page.headers, ("Content-Length", str(len(page.body)))])
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else page.body]

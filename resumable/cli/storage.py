@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import sys
 import time
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +16,7 @@ from resumable.connect import connect
 from resumable.ending import Swept
 from resumable.errors import UploadError
 from resumable.interfaces import Store
-from resumable.model import Finished, Limits, State, Status
+from resumable.model import DAY, Finished, Limits, State, Status
 from resumable.wsgi import ResumableUploads
 
 storage_argument = click.argument("storage", default="./data")
@@ -64,34 +67,39 @@ def ls(storage: str, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
 def sweep(storage: str, app: str | None, expiry_days: float | None, as_json: bool) -> None:
-    """Remove expired uploads of STORAGE, complete crashed ones, tell hooks, tidy up.
+    """Remove expired uploads of STORAGE (default ./data), complete crashed ones, tidy up.
 
-    Safe at any time, beside running servers and other sweeps.
+    With --app the storage, the limits and the hooks are the app's own, whatever STORAGE says. Safe
+    at any time, beside running servers and other sweeps.
     """
+    if app is not None and expiry_days is not None:
+        raise click.UsageError("--app brings its own limits: leave --expiry-days out.")
     try:
-        swept = _middleware(storage, app, expiry_days).uploads.sweep()
+        middleware = _without_hooks(storage, expiry_days) if app is None else _middleware_in(app)
+        swept = middleware.uploads.sweep()
     except (UploadError, ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(json.dumps(asdict(swept)) if as_json else _sentence(swept))
 
 
-def _middleware(storage: str, app: str | None, expiry_days: float | None) -> ResumableUploads:
-    if app is None:
-        days = Limits() if expiry_days is None else Limits(expiry=int(expiry_days * 86_400))
-        return ResumableUploads(None, storage, limits=days)
-    import importlib
-    import sys
+def _without_hooks(storage: str, expiry_days: float | None) -> ResumableUploads:
+    limits = Limits() if expiry_days is None else Limits(expiry=int(expiry_days * DAY))
+    return ResumableUploads(None, storage, limits=limits)
 
+
+def _middleware_in(app: str) -> ResumableUploads:
     sys.path.insert(0, "")
     module_name, _, name = app.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), name or "app")
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise click.ClickException(f"Cannot load {app}: {error}.") from None
-    # A Flask app keeps the middleware in wsgi_app.
-    found = getattr(found, "wsgi_app", found)
-    if not isinstance(found, ResumableUploads):
-        raise click.ClickException(f"{app} is not a ResumableUploads middleware.")
+    while not isinstance(found, ResumableUploads):
+        # A Flask app keeps its middlewares in wsgi_app; most of them call what they wrap app.
+        inner = getattr(found, "wsgi_app", None) or getattr(found, "app", None)
+        if not callable(inner) or inner is found or inspect.ismethod(inner):
+            raise click.ClickException(f"There is no ResumableUploads middleware in {app}.")
+        found = inner
     return found
 
 

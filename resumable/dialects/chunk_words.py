@@ -118,7 +118,7 @@ def parse_content_range(text: str) -> Position:
     first, last = int(match[1]), int(match[2])
     total = None if match[3] == "*" else int(match[3])
     beyond = total is not None and last >= total
-    if last < first or beyond or max(last, total or 0) > GREATEST_LENGTH:
+    if last < first or beyond or max(last + 1, total or 0) > GREATEST_LENGTH:
         raise BadRequest("Content-Range names bytes that cannot be.", code="bad-range")
     return Position(first, last - first + 1, total)
 

@@ -12,6 +12,7 @@ GET      /recordings/{token}/…   one finished file
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -53,12 +54,19 @@ _STATUS = {499: 408, 460: 422}
 _SECRET = re.compile(r"upload_[A-Za-z0-9_-]{22,}")
 _CLOCK_AND_DICE = re.compile(r"upload_[0-9]+_[a-z0-9]*")
 _LONGEST_ID = 256
+# What browsers call a file part that has no name.
+_NAMELESS = "blob"
+_NOTES = {
+    False: "Stored as it was sent; nothing was converted.",
+    True: "Stored and processed.",
+}
 
 
 class ChunkDialect:
     """The chunk protocol. `listing` puts the list of finished files on its route."""
 
     name = "chunks"
+    heads = frozenset(_METHODS)
     file_parts = frozenset({"chunk", "file"})
 
     def __init__(self, *, listing: bool = False) -> None:
@@ -102,11 +110,8 @@ class ChunkDialect:
     def follow(self, request: Request, outcome: Outcome) -> Operation | None:
         if _split(request.path)[0] != DIRECT or not isinstance(outcome, Known):
             return None
-        return Finish(
-            reference=outcome.reference,
-            filename=words.filename(request.fields.get("filename")),
-            options=words.options_in_form(request.fields.get("options")),
-        )
+        filename, options = _wishes(request)
+        return Finish(reference=outcome.reference, filename=filename, options=options)
 
     # ------------------------------------------------------------ outcomes to words
 
@@ -117,7 +122,10 @@ class ChunkDialect:
                 document = _placed(request, outcome) if placed else _status(request, outcome)
                 return json_response(200, document)
             case Completed():
-                return json_response(200, _completed(request, outcome))
+                document = _completed(request, outcome)
+                if _split(request.path)[0] == DIRECT:
+                    document["note"] = _NOTES[outcome.processed]
+                return json_response(200, document)
             case Cancelled():
                 return Response(204)
             case Configuration():
@@ -193,7 +201,18 @@ def _finalize(document: Any) -> Finish:
 def _direct(request: Request) -> Place:
     if request.file_name is None:
         raise BadRequest("No file provided", code="missing-file")
+    # Refused before the bytes count, though it is only the finish that needs them.
+    _wishes(request)
     return Place(reference=None, start=0)
+
+
+def _wishes(request: Request) -> tuple[str | None, Mapping[str, Any]]:
+    """Name and options in a direct upload's form; without a name there, the file's own."""
+    own = "" if request.file_name == _NAMELESS else request.file_name
+    return (
+        words.filename(request.fields.get("filename", own)),
+        words.options_in_form(request.fields.get("options")),
+    )
 
 
 def _placed(request: Request, known: Known) -> dict[str, Any]:

@@ -20,9 +20,9 @@ except ImportError:  # Windows: `LocalStore` says so in a sentence when somebody
     fcntl = None  # type: ignore[assignment]
 
 SUPPORTED = fcntl is not None
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
-_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 # struct flock: type, whence, start, length, pid; a length of 0 reaches to the end of all files.
 _FLOCK = "hhqqi4x"
 
@@ -30,18 +30,63 @@ _FLOCK = "hhqqi4x"
 class Disk:
     """Plain files by path and descriptor; positions and lengths in bytes."""
 
-    def make_directory(self, path: Path) -> None:
-        os.mkdir(path, _PRIVATE_DIRECTORY)
+    # ------------------------------------------------------------ names
 
-    def create(self, path: Path, *, append: bool = False) -> int:
+    def make_directory(self, path: Path, *, private: bool = True) -> None:
+        """One directory; raises FileExistsError."""
+        os.mkdir(path, _PRIVATE_DIRECTORY if private else 0o777)
+
+    def exists(self, path: Path) -> bool:
+        return os.path.lexists(path)
+
+    def names(self, path: Path) -> list[str]:
+        """What a directory holds, in no order."""
+        return os.listdir(path)
+
+    def identity_of(self, path: Path) -> tuple[int, int]:
+        """What tells the file that has this name now from every other one that exists now."""
+        status = os.lstat(path)
+        return status.st_dev, status.st_ino
+
+    def modified_of(self, path: Path) -> float:
+        """The moment of a file's last write, by the file system's clock."""
+        return os.lstat(path).st_mtime
+
+    def rename(self, source: Path, target: Path) -> None:
+        os.rename(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        """A second name for a file; raises FileExistsError, and one of `NO_HARD_LINKS`."""
+        os.link(source, target)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def sync_directory(self, path: Path) -> None:
+        """The directory's entries survive a power cut when this returns."""
+        descriptor = self.open_to_read(path)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def free(self, path: Path) -> int:
+        """Bytes that an ordinary user may still write."""
+        usage = os.statvfs(path)
+        return usage.f_bavail * usage.f_frsize
+
+    # ------------------------------------------------------------ files
+
+    def create(self, path: Path) -> int:
         """A new file, opened for reading and writing; raises FileExistsError."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(path, flags | (os.O_APPEND if append else 0), _PRIVATE_FILE)
+        return os.open(path, flags, _PRIVATE_FILE)
 
-    def open(self, path: Path, *, append: bool = False) -> int:
-        """An existing file for reading and writing; raises FileNotFoundError."""
+    def open(self, path: Path, *, append: bool = False, create: bool = False) -> int:
+        """A file for reading and writing; raises FileNotFoundError unless it may be made."""
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(path, flags | (os.O_APPEND if append else 0))
+        flags |= (os.O_APPEND if append else 0) | (os.O_CREAT if create else 0)
+        return os.open(path, flags, _PRIVATE_FILE)
 
     def open_to_read(self, path: Path) -> int:
         """An existing file or directory for reading."""
@@ -60,11 +105,6 @@ class Disk:
     def identity(self, descriptor: int) -> tuple[int, int]:
         """What tells this file from every other one that exists now."""
         status = os.fstat(descriptor)
-        return status.st_dev, status.st_ino
-
-    def identity_of(self, path: Path) -> tuple[int, int]:
-        """The same for what has this name now."""
-        status = os.lstat(path)
         return status.st_dev, status.st_ino
 
     def write_at(self, descriptor: int, data: memoryview, position: int) -> None:
@@ -92,41 +132,7 @@ class Disk:
         else:
             os.fdatasync(descriptor)
 
-    def sync_directory(self, path: Path) -> None:
-        """The directory's entries survive a power cut when this returns."""
-        descriptor = self.open_to_read(path)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def rename(self, source: Path, target: Path) -> None:
-        os.rename(source, target)
-
-    def link(self, source: Path, target: Path) -> None:
-        """A second name for a file; raises FileExistsError.
-
-        A file system without hard links gets a rename that refuses an existing target.
-        """
-        try:
-            os.link(source, target)
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            if target.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
-            os.rename(source, target)
-
-    def unlink(self, path: Path) -> None:
-        os.unlink(path)
-
-    def remove_directory(self, path: Path) -> None:
-        os.rmdir(path)
-
-    def free(self, path: Path) -> int:
-        """Bytes that an ordinary user may still write."""
-        usage = os.statvfs(path)
-        return usage.f_bavail * usage.f_frsize
+    # ------------------------------------------------------------ locks
 
     @contextlib.contextmanager
     def range_locked(self, descriptor: int, start: int, length: int) -> Iterator[None]:
@@ -140,15 +146,6 @@ class Disk:
             yield
         finally:
             _lock_range(descriptor, start, length, held=False)
-
-    @contextlib.contextmanager
-    def locked(self, descriptor: int) -> Iterator[None]:
-        """No other holder of this file's lock."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def mark_live(self, descriptor: int) -> None:
         """Say that a request is at work until the descriptor is closed."""

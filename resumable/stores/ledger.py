@@ -1,50 +1,52 @@
-"""What the records of one journal add up to: the only reader of their meaning.
-
-birth      the manifest
-intent     a writer is about to write a range     withdrawn  it gave up
-placed     bytes are written, not yet synced: they count in the same boot only
-synced     the same bytes survive a power cut
-void       a sync failed: nothing placed before counts
-chunk      this number is that range              kept       this number is in a file of its own
-facts      learned once, the first wins
-sealed     a finish has begun; no writer may add
-finished   the object is visible                  verdict    its whole-file digest was compared
-told       the host heard of an event             echo       a finished chunk came once more
-discarded  the upload has ended without an object
-"""
+"""What the records of one journal add up to: the only reader of their meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 from resumable.digests import join_crc32c
-from resumable.model import Chunk, Extent, Extents, Finished, State, Upload
+from resumable.model import (
+    GREATEST_LENGTH,
+    Chunk,
+    Extent,
+    Extents,
+    Finished,
+    State,
+    Upload,
+)
 from resumable.stores.journal import Record
+from resumable.stores.records import Kept
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A numbered chunk in a file of its own, because its start is not known yet."""
+@dataclass(slots=True)
+class Writer:
+    """Where a writer may write, and where others could write while it did."""
 
-    number: int
-    length: int
-    crc32c: int
-    name: str
+    start: int
+    end: int
+    rivals: Extents
 
 
 class Ledger:
-    """The sum of the records so far; `boot` tells which unsynced ones still count."""
+    """The sum of the records so far; `boot` tells which unsynced ones still count.
+
+    `extents` are all bytes that count, `durable` those that survive a power cut, `unsynced` the
+    pieces that are not known to.
+    """
 
     def __init__(self, boot: str) -> None:
         self.boot = boot
         self.upload: Upload | None = None
         self.extents = Extents()
-        self.unsynced: tuple[Extent, ...] = ()
+        self.durable = Extents()
+        self.unsynced: list[Extent] = []
+        self.voids = 0
         self.chunks: dict[int, Chunk] = {}
         self.kept: dict[int, Kept] = {}
-        self.intents: dict[str, tuple[int, int | None]] = {}
+        self.ready: set[int] = set()
         self.facts: dict[str, Any] = {}
         self.told: frozenset[str] = frozenset()
         self.echoed: frozenset[int] = frozenset()
@@ -52,15 +54,22 @@ class Ledger:
         self.finished: Finished | None = None
         self.accepted: bool | None = None
         self.discarded = False
-        self._synced = Extents()
+        self.sure = 0
         self._pieces: dict[int, Extent] = {}
-        self._waiting: list[Chunk] = []
+        self._writers: dict[str, Writer] = {}
+        self._next = 0
+        self._all_chunks: Mapping[int, Chunk] | None = None
 
     def fold(self, record: Record) -> None:
-        """Learn from one more record; an unknown kind is a newer version's and is passed over."""
+        """Learn from one more record; one of a newer version is passed over, never fatal."""
         understand = _KINDS.get(record.get("kind", ""))
         if understand is not None:
-            understand(self, record)
+            try:
+                understand(self, record)
+            except (KeyError, TypeError, ValueError):
+                return
+
+    # ------------------------------------------------------------ questions
 
     @property
     def state(self) -> State:
@@ -73,21 +82,35 @@ class Ledger:
             return State.VERIFYING if "digest" in self.facts else State.COMPLETE
         return State.COMPLETE if self.accepted else State.REJECTED
 
-    def all_chunks(self) -> dict[int, Chunk]:
-        """Every chunk that arrived whole, placed or kept."""
-        waiting = {
-            kept.number: Chunk(kept.number, kept.length, kept.crc32c, None)
-            for kept in self.kept.values()
-            if kept.number not in self.chunks
-        }
-        return {**waiting, **self.chunks}
+    def chunk(self, number: int) -> Chunk | None:
+        """A chunk that arrived whole, placed or kept."""
+        placed = self.chunks.get(number)
+        kept = self.kept.get(number)
+        return _waiting(kept) if placed is None and kept is not None else placed
 
-    def contested(self, start: int, end: int, writer: str) -> bool:
-        """Has another writer announced bytes in this range, and not said that it is done?"""
-        return any(
-            other != writer and first < end and (last is None or last > start)
-            for other, (first, last) in self.intents.items()
-        )
+    def all_chunks(self) -> Mapping[int, Chunk]:
+        """Every chunk that arrived whole, as they stand now: it does not change later."""
+        if self._all_chunks is None:
+            waiting = {n: _waiting(kept) for n, kept in self.kept.items() if n not in self.chunks}
+            self._all_chunks = MappingProxyType({**waiting, **self.chunks})
+        return self._all_chunks
+
+    def durable_chunks(self) -> Mapping[int, Chunk]:
+        """Those of them that survive a power cut."""
+        chunks = self.all_chunks()
+        if not self.unsynced:
+            return chunks
+        return {
+            number: chunk
+            for number, chunk in chunks.items()
+            if chunk.start is None or self.durable.covers(chunk.start, chunk.start + chunk.length)
+        }
+
+    def next_number(self) -> int:
+        """The smallest number that no chunk has."""
+        while self._next in self.chunks or self._next in self.kept:
+            self._next += 1
+        return self._next
 
     def start_of(self, number: int) -> int | None:
         """Where a numbered chunk begins, once the chunk before it is placed."""
@@ -95,6 +118,11 @@ class Ledger:
             return 0
         before = self.chunks.get(number - 1)
         return before.end if before else None
+
+    def contested(self, start: int, end: int, writer: str) -> bool:
+        """Could another writer have written into this range since this one announced itself?"""
+        mine = self._writers.get(writer)
+        return mine is not None and touches(mine.rivals, start, end)
 
     def crc32c(self, length: int) -> int | None:
         """CRC32C of `[0, length)` from the pieces; None where they do not lie edge to edge."""
@@ -107,28 +135,40 @@ class Ledger:
             position = piece.end
         return crc
 
+    # ------------------------------------------------------------ bytes
+
     def _learn_birth(self, record: Record) -> None:
         if self.upload is None:
-            self.upload = Upload(**record["upload"])
+            self.upload = Upload(**_known_fields(Upload, record["upload"]))
 
     def _learn_intent(self, record: Record) -> None:
-        self.intents[record["writer"]] = (record["start"], record["end"])
+        end = GREATEST_LENGTH if record["end"] is None else record["end"]
+        new = Writer(record["start"], end, Extents())
+        # Said twice it says nothing new: the writer's rivals stay.
+        if record["writer"] in self._writers:
+            return
+        for other in self._writers.values():
+            if other.start < new.end and other.end > new.start:
+                other.rivals = other.rivals.adding(new.start, new.end)
+                new.rivals = new.rivals.adding(other.start, other.end)
+        self._writers[record["writer"]] = new
 
     def _learn_withdrawn(self, record: Record) -> None:
-        self.intents.pop(record["writer"], None)
+        self._writers.pop(record["writer"], None)
 
     def _learn_placed(self, record: Record) -> None:
         if record["boot"] == self.boot:
             extent = _extent(record)
-            self.unsynced = (*self.unsynced, extent)
+            self.unsynced.append(extent)
             self._know(extent)
 
     def _learn_synced(self, record: Record) -> None:
         extent = _extent(record)
-        self._synced = self._synced.adding(extent.start, extent.end)
-        self.unsynced = tuple(
-            other for other in self.unsynced if not self._synced.covers(other.start, other.end)
-        )
+        self.durable = self.durable.adding(extent.start, extent.end)
+        if self.unsynced:
+            self.unsynced = [
+                other for other in self.unsynced if not self.durable.covers(other.start, other.end)
+            ]
         self._know(extent)
 
     def _know(self, extent: Extent) -> None:
@@ -136,43 +176,68 @@ class Ledger:
         longest = self._pieces.get(extent.start)
         if longest is None or extent.length >= longest.length:
             self._pieces[extent.start] = extent
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for chunk in waiting:
-                self._place(chunk)
 
     def _learn_void(self, record: Record) -> None:
-        lost, self.unsynced = self.unsynced, ()
-        self.extents = self._synced
+        lost, self.unsynced = self.unsynced, []
+        self.voids += 1
+        self.extents = self.durable
         for extent in lost:
             self._pieces.pop(extent.start, None)
-        known, self.chunks = self.chunks, {}
-        for chunk in known.values():
-            self._place(chunk)
+        for chunk in tuple(self.chunks.values()):
+            if not self._covers(chunk):
+                del self.chunks[chunk.number]
+        self._numbers_changed()
+        self._next = 0
+        self.ready = {number for number in self.kept if self.start_of(number) is not None}
+
+    # ------------------------------------------------------------ numbered chunks
 
     def _learn_chunk(self, record: Record) -> None:
-        self._place(Chunk(record["number"], record["length"], record["crc"], record["start"]))
+        chunk = Chunk(record["number"], record["length"], record["crc"], record["start"])
+        # A line may have outlived the lines of its bytes; others may lie there later.
+        if chunk.number in self.chunks or not self._covers(chunk):
+            return
+        self.chunks[chunk.number] = chunk
+        self.kept.pop(chunk.number, None)
+        self.ready.discard(chunk.number)
+        if chunk.number + 1 in self.kept:
+            self.ready.add(chunk.number + 1)
+        self._numbers_changed()
 
-    def _place(self, chunk: Chunk) -> None:
-        # The line may have outlived the lines of its bytes: it counts when they are known.
-        if chunk.start is not None and self.extents.covers(chunk.start, chunk.start + chunk.length):
-            self.chunks.setdefault(chunk.number, chunk)
-            self.kept.pop(chunk.number, None)
-        else:
-            self._waiting.append(chunk)
+    def _covers(self, chunk: Chunk) -> bool:
+        return chunk.start is not None and self.extents.covers(
+            chunk.start, chunk.start + chunk.length
+        )
 
     def _learn_kept(self, record: Record) -> None:
+        number = record["number"]
         durable = record["synced"] or record["boot"] == self.boot
-        if durable and record["number"] not in self.chunks:
-            kept = Kept(record["number"], record["length"], record["crc"], record["name"])
-            self.kept.setdefault(kept.number, kept)
+        if not durable or number in self.chunks or number in self.kept:
+            return
+        self.kept[number] = Kept(number, record["length"], record["crc"], record["name"])
+        if self.start_of(number) is not None:
+            self.ready.add(number)
+        self._numbers_changed()
 
     def _learn_lost(self, record: Record) -> None:
-        self.kept.pop(record["number"], None)
+        number = record["number"]
+        kept = self.kept.get(number)
+        if kept is not None and kept.name == record["name"]:
+            del self.kept[number]
+            self.ready.discard(number)
+            self._next = min(self._next, number)
+            self._numbers_changed()
+
+    def _numbers_changed(self) -> None:
+        self._all_chunks = None
+
+    # ------------------------------------------------------------ facts and ends
 
     def _learn_facts(self, record: Record) -> None:
-        for name, value in record["facts"].items():
-            self.facts.setdefault(name, value)
+        # What is said after the decision to finish cannot change what is finished.
+        if self.sealed is None:
+            for name, value in record["facts"].items():
+                self.facts.setdefault(name, value)
 
     def _learn_told(self, record: Record) -> None:
         self.told |= {record["event"]}
@@ -182,11 +247,12 @@ class Ledger:
 
     def _learn_sealed(self, record: Record) -> None:
         if self.sealed is None:
+            self._learn_facts(record)
             self.sealed = _extent(record)
 
     def _learn_finished(self, record: Record) -> None:
         if self.finished is None:
-            self.finished = Finished(**record["finished"])
+            self.finished = Finished(**_known_fields(Finished, record["finished"]))
 
     def _learn_verdict(self, record: Record) -> None:
         if self.accepted is None:
@@ -194,6 +260,10 @@ class Ledger:
 
     def _learn_discarded(self, record: Record) -> None:
         self.discarded = True
+
+    def _learn_sure(self, record: Record) -> None:
+        if record["boot"] == self.boot:
+            self.sure = max(self.sure, record["to"])
 
 
 _KINDS: Mapping[str, Callable[[Ledger, Record], None]] = {
@@ -203,51 +273,21 @@ _KINDS: Mapping[str, Callable[[Ledger, Record], None]] = {
 }
 
 
+def touches(extents: Extents, start: int, end: int) -> bool:
+    """Is any byte of `[start, end)` in there?"""
+    following = extents.next_known(start)
+    return extents.known_at(start) > start or (following is not None and following < end)
+
+
+def _waiting(kept: Kept) -> Chunk:
+    return Chunk(kept.number, kept.length, kept.crc32c, None)
+
+
 def _extent(record: Record) -> Extent:
     return Extent(record["start"], record["length"], record["crc"])
 
 
-def birth(upload: Upload) -> Record:
-    return {"kind": "birth", "upload": asdict(upload)}
-
-
-def placed(extent: Extent, boot: str) -> Record:
-    return {"kind": "placed", **_range(extent), "boot": boot}
-
-
-def synced(extent: Extent) -> Record:
-    return {"kind": "synced", **_range(extent)}
-
-
-def sealed(extent: Extent) -> Record:
-    return {"kind": "sealed", **_range(extent)}
-
-
-def chunk(placed_chunk: Chunk) -> Record:
-    return {
-        "kind": "chunk",
-        "number": placed_chunk.number,
-        "start": placed_chunk.start,
-        "length": placed_chunk.length,
-        "crc": placed_chunk.crc32c,
-    }
-
-
-def kept(chunk_kept: Kept, boot: str, *, durable: bool) -> Record:
-    return {
-        "kind": "kept",
-        "number": chunk_kept.number,
-        "length": chunk_kept.length,
-        "crc": chunk_kept.crc32c,
-        "name": chunk_kept.name,
-        "boot": boot,
-        "synced": durable,
-    }
-
-
-def finished(record: Finished) -> Record:
-    return {"kind": "finished", "finished": asdict(record)}
-
-
-def _range(extent: Extent) -> dict[str, int]:
-    return {"start": extent.start, "length": extent.length, "crc": extent.crc32c}
+def _known_fields(kind: type[Upload | Finished], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a newer version may have added."""
+    known = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in known}

@@ -1,81 +1,31 @@
-"""One request's open files of one local upload, and the ledger that the process shares of it."""
+"""One request's open files of one local upload: what is known of it, and what is made durable."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
 from resumable.digests import crc32c
 from resumable.errors import Conflict, NotFound
-from resumable.model import Extent, State, Status
-from resumable.stores import journal, ledger
+from resumable.model import Chunk, Extent, State, Status
+from resumable.stores import journal, records
 from resumable.stores.disk import Disk
+from resumable.stores.history import Histories
 from resumable.stores.journal import Record
 from resumable.stores.ledger import Ledger
 
 _READ = 1 << 20
-_REMEMBERED = 512
 _IDLE_SESSIONS = 32
 _IDLE_SECONDS = 5.0
-
-
-class History:
-    """A ledger and how far its journal has been read; shared by the threads of a process."""
-
-    def __init__(self, boot: str) -> None:
-        self.ledger = Ledger(boot)
-        self.position = 0
-        self.lock = threading.Lock()
-
-    def refresh(self, disk: Disk, descriptor: int) -> bool:
-        """Fold what was added since the last time; False when that was nothing."""
-        if disk.size(descriptor) == self.position:
-            return False
-        with self.lock:
-            added = disk.read_at(descriptor, disk.size(descriptor) - self.position, self.position)
-            # The last line may still be on its way.
-            whole = added.rfind(b"\n") + 1
-            for record in journal.decode(added[:whole]):
-                self.ledger.fold(record)
-            self.position += whole
-        return True
-
-    def recorded(self, disk: Disk, descriptor: int, records: Sequence[Record], size: int) -> None:
-        """Fold what this process has just appended, without reading it again if nobody else did."""
-        with self.lock:
-            if disk.size(descriptor) == self.position + size:
-                for record in records:
-                    self.ledger.fold(record)
-                self.position += size
-                return
-        self.refresh(disk, descriptor)
-
-
-class Histories:
-    """The latest histories of this process. A journal only grows, so remembering is safe."""
-
-    def __init__(self, boot: str) -> None:
-        self._boot = boot
-        self._known: OrderedDict[tuple[int, int], History] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, device: int, inode: int) -> History:
-        with self._lock:
-            history = self._known.pop((device, inode), None) or History(self._boot)
-            self._known[device, inode] = history
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-            return history
-
-    def forget(self, device: int, inode: int) -> None:
-        """A freed inode number may name another journal next."""
-        with self._lock:
-            self._known.pop((device, inode), None)
+# Behind every byte that a file can have.
+_FACTS_LOCK = 2**62
+DATA = ".data"
 
 
 class Idle:
@@ -85,81 +35,138 @@ class Idle:
     """
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[Path, tuple[Session, float]] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[Session, float]] = OrderedDict()
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def take(self, directory: Path) -> Session | None:
-        """The idle session of this directory, if the directory still is the same one."""
+    def take(self, id: str) -> Session | None:
+        """The idle session of this upload, if its name still means the same one."""
+        self._start_anew_after_fork()
         with self._lock:
-            self._drop_old()
-            session, _ = self._sessions.pop(directory, (None, 0.0))
+            session, _ = self._sessions.pop(id, (None, 0.0))
+            dropped = self._old()
+        _close_all(dropped)
         if session is not None and not session.wake():
             session.discard()
             return None
         return session
 
     def keep(self, session: Session) -> None:
+        self._start_anew_after_fork()
         with self._lock:
-            self._sessions[session.directory] = (session, time.monotonic())
-            self._drop_old()
+            former, _ = self._sessions.pop(session.id, (None, 0.0))
+            self._sessions[session.id] = session, time.monotonic()
+            dropped = self._old()
+        _close_all([former, *dropped] if former else dropped)
 
-    def _drop_old(self) -> None:
+    def _old(self) -> list[Session]:
         oldest_use = time.monotonic() - _IDLE_SECONDS
-        forked = self._pid != os.getpid()
-        self._pid = os.getpid()
+        dropped = []
         while self._sessions:
-            directory, (session, used) = next(iter(self._sessions.items()))
-            if not forked and used > oldest_use and len(self._sessions) <= _IDLE_SESSIONS:
-                return
-            del self._sessions[directory]
-            session.discard()
+            id, (session, used) = next(iter(self._sessions.items()))
+            if used > oldest_use and len(self._sessions) <= _IDLE_SESSIONS:
+                break
+            del self._sessions[id]
+            dropped.append(session)
+        return dropped
+
+    def _start_anew_after_fork(self) -> None:
+        # The parent's other threads may have held the lock; the open files are shared with it.
+        if self._pid != os.getpid():
+            self._pid, self._lock = os.getpid(), threading.Lock()
+            self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            sessions = [session for session, _ in self._sessions.values()]
+            self._sessions.clear()
+        _close_all(sessions)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _close_all(sessions: Iterable[Session]) -> None:
+    for session in sessions:
+        session.discard()
 
 
 class Session:
     """The open files of one upload; a context manager that lets go of them.
 
-    Raises FileNotFoundError when there is no such upload.
+    Raises FileNotFoundError when there is no such upload, unless its journal may be made.
     """
 
     def __init__(
-        self, disk: Disk, directory: Path, histories: Histories, idle: Idle, *, full: bool
+        self,
+        disk: Disk,
+        room: Path,
+        id: str,
+        histories: Histories,
+        idle: Idle,
+        *,
+        full: bool,
+        create: bool = False,
     ) -> None:
         self.disk = disk
-        self.directory = directory
+        self.room = room
+        self.id = id
         self.full = full
         self._histories = histories
         self._idle = idle
-        self._open: list[int] = []
+        self._open = contextlib.ExitStack()
         try:
-            # The mark on the directory tells the sweeper that a request is at work.
-            self._directory = self._opened(disk.open_to_read(directory))
-            disk.mark_live(self._directory)
-            self.journal = self._opened(disk.open(directory / "journal", append=True))
+            self.journal = self._opened(disk.open(self.path(), append=True, create=create))
             self.data = self._open_data()
+            self._mark()
+            self.identity = disk.identity(self.journal)
+            self._history = histories.of(disk, self.journal)
+            self.refresh()
         except BaseException:
             self.discard()
             raise
-        self.identity = disk.identity(self.journal)
-        self._history = histories.of(*self.identity)
-        self.refresh()
+
+    # ------------------------------------------------------------ files
+
+    def path(self, suffix: str = "") -> Path:
+        """The journal, or with a suffix another file of this upload."""
+        return self.room / (self.id + suffix)
 
     def _open_data(self) -> int | None:
         try:
-            return self._opened(self.disk.open(self.directory / "data"))
+            return self._opened(self.disk.open(self.path(DATA)))
         except FileNotFoundError:
             return None
 
     def _opened(self, descriptor: int) -> int:
-        self._open.append(descriptor)
+        self._open.callback(self.disk.close, descriptor)
         return descriptor
+
+    def make_data(self) -> None:
+        """A new, empty data file; what a dead beginner left under its name is no upload's."""
+        with contextlib.suppress(FileNotFoundError):
+            self.disk.unlink(self.path(DATA))
+        self.data = self._opened(self.disk.create(self.path(DATA)))
+        self._mark()
+
+    def _mark(self) -> None:
+        """Tell the sweeper that a request is at work."""
+        if self.data is not None:
+            self.disk.mark_live(self.data)
+
+    def is_current(self) -> bool:
+        """Does the upload's name still mean these files?"""
+        try:
+            return self.disk.identity_of(self.path()) == self.identity
+        except FileNotFoundError:
+            return False
 
     def wake(self) -> bool:
         """Be at work again; False when the upload has gone or another has its name."""
         try:
-            if self.disk.identity_of(self.directory) != self.disk.identity(self._directory):
+            if not self.is_current():
                 return False
-            self.disk.mark_live(self._directory)
+            self._mark()
             self.refresh()
         except OSError:
             return False
@@ -167,16 +174,20 @@ class Session:
 
     def close(self) -> None:
         """Let go: an upload that still takes bytes is likely to be wanted again at once."""
-        if self._open and self.ledger.state is State.RECEIVING and self.data is not None:
-            self.disk.unmark(self._directory)
-            self._idle.keep(self)
-        else:
+        if self.ledger.upload is None or self.ledger.state is not State.RECEIVING:
             self.discard()
+            return
+        try:
+            if self.data is not None:
+                self.disk.unmark(self.data)
+        except BaseException:
+            self.discard()
+            raise
+        self._idle.keep(self)
 
     def discard(self) -> None:
         """Close the files."""
-        while self._open:
-            self.disk.close(self._open.pop())
+        self._open.close()
 
     def __enter__(self) -> Session:
         return self
@@ -187,30 +198,73 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None or isinstance(error, Exception):
+            self.close()
+        else:
+            self.discard()
+
+    # ------------------------------------------------------------ locks
+
+    def claim(self) -> bool:
+        """Keep every other request out until this session closes; False when one is at work."""
+        return self.data is None or self.disk.try_claim(self.data)
+
+    @contextlib.contextmanager
+    def range_locked(self, start: int, length: int) -> Iterator[None]:
+        """No other writer, committer or finisher in this range of the data; 0: to the end.
+
+        The numbers are those of the data, the lock is on the journal, so that the data file has
+        one kind of lock only: some network file systems make one kind of the two.
+        """
+        with self.disk.range_locked(self.journal, start, length):
+            yield
+
+    @contextlib.contextmanager
+    def all_locked(self) -> Iterator[None]:
+        """Nobody else writes a byte or decides anything."""
+        with self.range_locked(0, 0):
+            self.refresh()
+            yield
+
+    @contextlib.contextmanager
+    def facts_locked(self) -> Iterator[None]:
+        """Nobody else decides what is written once."""
+        with self.disk.range_locked(self.journal, _FACTS_LOCK, 1):
+            self.refresh()
+            yield
+
+    # ------------------------------------------------------------ what is known
 
     @property
     def ledger(self) -> Ledger:
         return self._history.ledger
 
-    def refresh(self) -> bool:
-        """Learn what others have recorded; False when that was nothing."""
-        return self._history.refresh(self.disk, self.journal)
-
-    def claim(self) -> bool:
-        """Keep every other request out until this session closes; False when one is at work."""
-        return self.disk.try_claim(self._directory)
+    def refresh(self) -> None:
+        """Learn what others have recorded."""
+        self._history.refresh(self.disk, self.journal)
 
     def forget(self) -> None:
-        self._histories.forget(*self.identity)
+        self._histories.forget(self.identity)
 
-    def append(self, *records: Record, durable: bool = True) -> None:
-        """Record, and with `durable` (and full durability) survive a power cut."""
-        line = journal.encode(*records)
-        self.disk.append(self.journal, line)
-        if durable and self.full:
-            self.disk.sync_data(self.journal)
-        self._history.recorded(self.disk, self.journal, records, len(line))
+    def chunk(self, number: int) -> Chunk | None:
+        """A chunk that arrived whole."""
+        with self._history.lock:
+            return self.ledger.chunk(number)
+
+    def next_number(self) -> int:
+        """The smallest number that no chunk has."""
+        with self._history.lock:
+            return self.ledger.next_number()
+
+    def ready(self) -> list[records.Kept]:
+        """Kept chunks that can be placed now, one behind the other."""
+        with self._history.lock:
+            known, run = self.ledger, []
+            number = min(known.ready, default=-1)
+            while number in known.kept:
+                run.append(known.kept[number])
+                number += 1
+            return run
 
     def writable(self) -> int:
         """The data file, for an upload that still takes bytes."""
@@ -222,7 +276,7 @@ class Session:
         return self.data
 
     def crc32c_of(self, start: int, length: int) -> int:
-        """CRC32C of stored bytes, read again."""
+        """CRC32C of stored bytes, read again; -1 where there are fewer."""
         if self.data is None:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
         crc, end = 0, start + length
@@ -233,12 +287,91 @@ class Session:
             crc, start = crc32c(piece, crc), start + len(piece)
         return crc
 
+    def status(self) -> Status:
+        """A snapshot of what survives: with full durability a power cut, else this boot.
+
+        Raises NotFound where no upload was born.
+        """
+        while True:
+            self.assure()
+            with self._history.lock:
+                # Another thread may have read more lines just now.
+                if self._is_sure():
+                    return self._snapshot(self.ledger)
+
+    def _snapshot(self, known: Ledger) -> Status:
+        if known.upload is None:
+            raise NotFound("Upload not found")
+        return Status(
+            upload=known.upload,
+            state=known.state,
+            extents=known.durable if self.full else known.extents,
+            chunks=known.durable_chunks() if self.full else known.all_chunks(),
+            facts=dict(known.facts),
+            touched=self.disk.modified(self.journal),
+            told=known.told,
+            finished=known.finished,
+        )
+
+    # ------------------------------------------------------------ what is made durable
+
+    def append(self, *news: Record, durable: bool = True) -> None:
+        """Record, and with `durable` (and full durability) survive a power cut."""
+        lines = journal.encode(*news)
+        self.disk.append(self.journal, lines)
+        if durable and self.full:
+            news, lines = self._synced(news, lines)
+        self._history.recorded(self.disk, self.journal, news, len(lines))
+
+    def _synced(self, news: tuple[Record, ...], lines: bytes) -> tuple[tuple[Record, ...], bytes]:
+        """Sync the journal and tell the other processes, who need not sync it again then."""
+        told = records.sure(self._sync_journal(), self.ledger.boot)
+        line = journal.encode(told)
+        try:
+            self.disk.append(self.journal, line)
+        except OSError:
+            return news, lines
+        return (*news, told), lines + line
+
+    def _sync_journal(self) -> int:
+        size = self.disk.size(self.journal)
+        if not self._history.sure:
+            self.disk.sync_directory(self.room)
+        try:
+            self.disk.sync_data(self.journal)
+        except OSError:
+            self._write_again(size)
+            raise
+        self._history.synced_to = max(self._history.synced_to, size)
+        return size
+
+    def _write_again(self, size: int) -> None:
+        """After a failed sync the next one may succeed without the lines: append them anew.
+
+        Every line means the same when it is read twice.
+        """
+        sure = self._history.sure
+        with contextlib.suppress(OSError):
+            lines = self.disk.read_at(self.journal, size - sure, sure)
+            self.disk.append(self.journal, b"\n" + lines + b"\n")
+
+    def assure(self) -> None:
+        """What the ledger says survives a power cut, whoever wrote it, before it is repeated.
+
+        Another request may have written its lines and not synced them yet, or have died then.
+        """
+        if not self._is_sure():
+            self._sync_journal()
+
+    def _is_sure(self) -> bool:
+        return not self.full or self._history.sure >= self._history.position
+
     def promote(self) -> None:
         """Make what is placed survive a power cut, before anybody is told of it.
 
         Bytes of a writer that died are read again: what does not pass its CRC is void.
         """
-        unsynced = self.ledger.unsynced
+        unsynced = tuple(self.ledger.unsynced)
         if not (self.full and unsynced) or self.data is None:
             return
         good = [
@@ -258,24 +391,15 @@ class Session:
             if self.full and self.data is not None:
                 self.disk.sync_data(self.data)
         except OSError:
-            self.append({"kind": "void"}, durable=False)
+            self._void()
             raise
-        records = [ledger.synced(extent) for extent in extents]
-        self.append(*([{"kind": "void"}] if void else []), *records, *more)
+        news = [records.synced(extent) for extent in extents]
+        self.append(*([records.void()] if void else []), *news, *more)
 
-    def status(self) -> Status:
-        """A snapshot of the ledger."""
-        with self._history.lock:
-            known = self._history.ledger
-            if known.upload is None:
-                raise NotFound("Upload not found")
-            return Status(
-                upload=known.upload,
-                state=known.state,
-                extents=known.extents,
-                chunks=known.all_chunks(),
-                facts=dict(known.facts),
-                touched=self.disk.modified(self.journal),
-                told=known.told,
-                finished=known.finished,
-            )
+    def _void(self) -> None:
+        try:
+            self.append(records.void(), durable=False)
+        except OSError:
+            # At least this process must not believe it.
+            with self._history.lock:
+                self.ledger.fold(records.void())
