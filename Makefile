@@ -1,13 +1,14 @@
 # The commands a person needs. Each makes .venv by itself the first time.
 PYTHON ?= python3
 STORAGE ?= ./data
+BIND ?= 127.0.0.1:8000
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint docs bench chaos clean
 
 demo: $(VENV)/.demo
-	$(BIN)/resumable demo --storage "$(STORAGE)"
+	$(BIN)/resumable demo --storage "$(STORAGE)" --bind "$(BIND)"
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
@@ -19,7 +20,7 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.test
-	$(BIN)/mkdocs build --strict --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench

@@ -15,7 +15,7 @@ from resumable.errors import BadRequest, Conflict, DigestMismatch, NotFound, Upl
 from resumable.herald import Herald
 from resumable.media import default_name, safe_name, sniff
 from resumable.model import DAY, Digest, Finished, State, Status, Upload
-from resumable.operations import ByClientId, Caller, Cancel, Cancelled, Completed, Finish
+from resumable.operations import ByClientId, Caller, Cancel, Cancelled, Completed, Finish, Reference
 from resumable.registry import Registry, Standing
 
 # Facts of an ended upload answer late retries for this long.
@@ -157,8 +157,8 @@ class Ender:
     def cancel(self, operation: Cancel, caller: Caller) -> Cancelled:
         """Free an unfinished upload.
 
-        Raises NotFound, Conflict when it is finished, Forbidden where possession of a guessable
-        id would be enough.
+        Raises NotFound, also where the possession of a guessable id would be enough, and Conflict
+        when it is finished.
         """
         standing = self._registry.resolve(operation.reference, caller)
         status = standing.current
@@ -166,8 +166,7 @@ class Ender:
             if standing.previous is not None:
                 raise Conflict("The upload is finished and cannot be cancelled.", code="finished")
             raise NotFound("Upload not found")
-        reference = operation.reference
-        if isinstance(reference, ByClientId) and reference.guessable and caller.owner is None:
+        if _may_be_guessed(operation.reference, status.upload) and caller.owner is None:
             raise NotFound("Upload not found")
         self._registry.authorize(caller, "cancel", status.upload)
         self._store.discard(status.upload)
@@ -175,8 +174,8 @@ class Ender:
         return Cancelled()
 
     def _bury(self, status: Status) -> None:
-        self._herald.cancelled(status)
-        self._store.remove(status.upload)
+        if self._herald.cancelled(status):
+            self._store.remove(status.upload)
 
     # ------------------------------------------------------------ sweep
 
@@ -222,6 +221,13 @@ class Ender:
             self._store.remove(status.upload)
             return "forgotten"
         return None
+
+
+def _may_be_guessed(reference: Reference, upload: Upload) -> bool:
+    """Ids that clients choose may be anybody's guess; ours are not."""
+    if not isinstance(reference, ByClientId) or upload.client_id is None:
+        return False
+    return reference.guessable
 
 
 def whole_length(status: Status, facts: dict[str, Any]) -> int:

@@ -31,10 +31,9 @@ class Herald:
         if self.owes(status, "completed"):
             self._tell(status, "completed", status.finished)
 
-    def cancelled(self, status: Status) -> None:
-        """Tell of an end without an object; nothing is left to record it in."""
-        if self._hooks.listens("cancelled"):
-            self._hear("cancelled", status.upload)
+    def cancelled(self, status: Status) -> bool:
+        """Tell of an end without an object; False: the upload has to wait for the next try."""
+        return not self._hooks.listens("cancelled") or self._hear("cancelled", status.upload)
 
     def _tell(self, status: Status, event: str, subject: object) -> None:
         if self._hear(event, subject):

@@ -29,8 +29,13 @@ def derived_id(owner: str | None, client_id: str, generation: int) -> str:
     return base64.urlsafe_b64encode(digest[:24]).decode("ascii")
 
 
+def is_id(text: str) -> bool:
+    """Whether this can be an id of ours at all."""
+    return _ID.fullmatch(text) is not None
+
+
 def checked_id(text: str, what: str = "Upload") -> str:
     """`text`, if it can be an id at all; NotFound otherwise, as for any unknown one."""
-    if not _ID.fullmatch(text):
+    if not is_id(text):
         raise NotFound(f"{what} not found")
     return text

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -207,6 +208,11 @@ class Finished:
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it is downloaded, below the mount point; the name in it is for people only."""
+        return f"/recordings/{self.token}/{quote(self.filename, safe='')}"
 
     @property
     def etag(self) -> str:

@@ -13,10 +13,14 @@ from resumable.model import Digest, Finished, Limits, Status
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the owner that the host named (or None), and the request for the host's hooks."""
+    """Who asks: the owner that the host named (or None), and the request for the host's hooks.
+
+    `trusted` is the host itself: nobody has to allow it anything.
+    """
 
     owner: str | None = None
     environ: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

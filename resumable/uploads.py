@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from resumable.body import empty_body
 from resumable.ending import Swept
@@ -23,8 +24,9 @@ class Uploads:
     In a request it is `environ["resumable.uploads"]`. All methods raise `UploadError`s.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, prefix: str = "") -> None:
         self._engine = engine
+        self._prefix = prefix
 
     def create(
         self,
@@ -36,10 +38,10 @@ class Uploads:
     ) -> Upload:
         """Begin an upload and hand its `id` to a client. `length` in bytes, if known.
 
-        Raises Forbidden, TooLarge, TooMany, NoRoom.
+        A client of the chunk protocol sends it as its `uploadId`. Raises TooLarge, TooMany, NoRoom.
         """
         operation = Create(length=length, filename=filename, metadata=metadata or {})
-        outcome = self._engine.perform(operation, Caller(owner), empty_body())
+        outcome = self._engine.perform(operation, _host(owner), empty_body())
         assert isinstance(outcome, Known)
         return outcome.status.upload
 
@@ -50,7 +52,7 @@ class Uploads:
         """
         for reference in (ById(id), ByClientId(id)):
             try:
-                outcome = self._engine.perform(Inspect(reference), Caller(owner), empty_body())
+                outcome = self._engine.perform(Inspect(reference), _host(owner), empty_body())
             except NotFound:
                 continue
             assert isinstance(outcome, Known)
@@ -73,14 +75,27 @@ class Uploads:
         store = self._engine.store
         return store.path(finished) if isinstance(store, LocalStore) else None
 
-    def list(self) -> list[Finished]:
-        """Every finished object, newest first."""
-        return sorted(self._engine.store.list_finished(), key=lambda one: -one.finished)
+    def url(self, finished: Finished, environ: Mapping[str, Any] | None = None) -> str:
+        """The path under which a finished object is downloaded.
+
+        With the request's `environ` it is right below the mount point of the application too.
+        """
+        root = "" if environ is None else quote(environ.get("SCRIPT_NAME", ""), safe="/~")
+        return root + self._prefix + finished.path
+
+    def list(self, *, owner: str | None = None) -> list[Finished]:
+        """Finished objects, newest first: everybody's, or those of one owner."""
+        found = [
+            finished
+            for finished in self._engine.store.list_finished()
+            if owner is None or finished.owner == owner
+        ]
+        return sorted(found, key=lambda one: -one.finished)
 
     def cancel(self, id: str, *, owner: str | None = None) -> None:
         """Free an unfinished upload. Raises NotFound, Conflict when it is finished."""
         status = self.get(id, owner=owner)
-        self._engine.perform(Cancel(ById(status.upload.id)), Caller(owner), empty_body())
+        self._engine.perform(Cancel(ById(status.upload.id)), _host(owner), empty_body())
 
     def delete(self, finished: Finished) -> None:
         """Remove a finished object."""
@@ -93,6 +108,11 @@ class Uploads:
     def sweep(self) -> Swept:
         """Expire, complete and tidy; run it now and then, anywhere, even several at once."""
         return self._engine.sweep()
+
+
+def _host(owner: str | None) -> Caller:
+    """The host itself, acting for an owner: it needs nobody's leave."""
+    return Caller(owner, trusted=True)
 
 
 class _Stored(io.RawIOBase):

@@ -93,7 +93,7 @@ class ResumableUploads:
         self._heads = frozenset({ASSETS.split("/")[1]}).union(*(d.heads for d in dialects))
         self._handler = Handler(engine, dialects, Cors(cors, credentials=cors_credentials))
         self._warned = threading.Event()
-        self.uploads = Uploads(engine)
+        self.uploads = Uploads(engine, self._prefix)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["resumable.uploads"] = self.uploads
@@ -161,7 +161,7 @@ class _Incoming:
         if not isinstance(owner, str | None):
             raise TypeError(f"owner must return a str or None, not {type(owner).__name__}.")
         # Many an environ has an empty name for nobody, who must not own things in common.
-        return Caller(owner or None, self.environ)
+        return Caller(owner or None, environ=self.environ)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def _placed(request: Request, known: Known) -> dict[str, Any]:
     status = known.status
     return {
         "ok": True,
-        "uploadId": status.upload.client_id,
+        "uploadId": status.upload.client_id or status.upload.id,
         "chunkIndex": known.number,
         "received": True,
         "duplicate": known.duplicate,
@@ -235,7 +235,7 @@ def _status(request: Request, known: Known) -> dict[str, Any]:
     numbers = status.numbers()
     total = status.facts.get("total_chunks")
     document: dict[str, Any] = {
-        "uploadId": status.upload.client_id,
+        "uploadId": status.upload.client_id or status.upload.id,
         "totalChunks": total,
         "receivedChunks": numbers,
         "completedChunks": status.completed_chunks,
@@ -259,16 +259,15 @@ def _status(request: Request, known: Known) -> dict[str, Any]:
 def _completed(request: Request, completed: Completed) -> dict[str, Any]:
     finished = completed.finished
     document: dict[str, Any] = {"ok": True, **_entry(request, finished)}
-    if finished.client_id is not None:
-        document["uploadId"] = finished.client_id
+    if _split(request.path)[0] == FINALIZE:
+        document["uploadId"] = finished.client_id or finished.id
     return {**document, "processed": completed.processed}
 
 
 def _entry(request: Request, finished: Finished) -> dict[str, Any]:
-    path = f"/{RECORDINGS}/{finished.token}/{quote(finished.filename, safe='')}"
     return {
-        "path": path,
-        "url": quote(request.root, safe="/~") + path,
+        "path": finished.path,
+        "url": quote(request.root, safe="/~") + finished.path,
         "filename": finished.filename,
         "size": finished.size,
         "type": finished.content_type,

@@ -92,6 +92,7 @@ class LocalStore:
         with session.all_locked():
             if not session.is_current():
                 return None
+            session.find_data()
             if _is_upload(session):
                 return False
             session.make_data()

@@ -34,18 +34,19 @@ class Rooms:
         with self._lock, translated(f"making {self.root}"):
             for room in (self.uploads, self.finished, self.new, self.spool):
                 self._make(room)
-            self.sync(self.root / ".resumable")
-            self.sync(self.root)
+            # Another process may have made any of them just now and not synced it yet.
+            for directory in self.uploads.parents:
+                with contextlib.suppress(PermissionError):
+                    self.sync(directory)
             self._prepared = True
 
     def _make(self, path: Path) -> None:
-        """A directory and those above it, each with an entry that survives."""
+        """A directory and those above it."""
         if self._disk.exists(path):
             return
         self._make(path.parent)
         with contextlib.suppress(FileExistsError):
             self._disk.make_directory(path, private=self.root in path.parents)
-        self.sync(path.parent)
 
     def check_room(self, length: int) -> None:
         """Refuse what would leave less free space than the floor, before a byte is written."""

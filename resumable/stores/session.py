@@ -117,11 +117,11 @@ class Session:
         self._open = contextlib.ExitStack()
         try:
             self.journal = self._opened(disk.open(self.path(), append=True, create=create))
-            self.data = self._open_data()
-            self._mark()
+            self.data: int | None = None
+            self.find_data()
             self.identity = disk.identity(self.journal)
             self._history = histories.of(disk, self.journal)
-            self.refresh()
+            self._catch_up()
         except BaseException:
             self.discard()
             raise
@@ -132,11 +132,19 @@ class Session:
         """The journal, or with a suffix another file of this upload."""
         return self.room / (self.id + suffix)
 
-    def _open_data(self) -> int | None:
-        try:
-            return self._opened(self.disk.open(self.path(DATA)))
-        except FileNotFoundError:
-            return None
+    def find_data(self) -> None:
+        """Open the data file, if it is there."""
+        if self.data is None:
+            with contextlib.suppress(FileNotFoundError):
+                self.data = self._opened(self.disk.open(self.path(DATA)))
+                self._mark()
+
+    def _catch_up(self) -> None:
+        self.refresh()
+        if self.data is None and self.ledger.state is State.RECEIVING:
+            # Opened while the upload was being born.
+            self.find_data()
+            self.refresh()
 
     def _opened(self, descriptor: int) -> int:
         self._open.callback(self.disk.close, descriptor)
@@ -167,7 +175,7 @@ class Session:
             if not self.is_current():
                 return False
             self._mark()
-            self.refresh()
+            self._catch_up()
         except OSError:
             return False
         return True

@@ -21,7 +21,7 @@ _ENTRIES = ("add", "drop")
 
 
 @dataclass(frozen=True, slots=True)
-class Crash:
+class CrashState:
     """One state: what is found, what had been promised, and whether the power was cut."""
 
     volume: Volume
@@ -40,7 +40,7 @@ class Finding:
     corrupt: int = 0
     examples: dict[str, str] = field(default_factory=dict)
 
-    def count(self, crash: Crash, faults: Iterable[tuple[str, str]]) -> None:
+    def count(self, crash: CrashState, faults: Iterable[tuple[str, str]]) -> None:
         """One more state, and what was wrong with it: "lost", "short" or "corrupt", and words."""
         self.states += 1
         for kind in {kind for kind, _ in faults}:
@@ -60,7 +60,7 @@ class Finding:
 def explore(
     base: Volume,
     changes: Sequence[Change],
-    recover: Callable[[Crash], Sequence[tuple[str, str]]],
+    recover: Callable[[CrashState], Sequence[tuple[str, str]]],
     *,
     model: str,
     samples: int = 300,
@@ -83,7 +83,7 @@ def explore(
         promises = tuple(change.value for change in before if change.kind == "promise")
         for survivors in _states(before, model, each, chance):
             where = f"{model}, after change {moment} of {len(changes)}"
-            crash = Crash(rebuilt(base, survivors), promises, model != "kill", where)
+            crash = CrashState(rebuilt(base, survivors), promises, model != "kill", where)
             finding.count(crash, list(recover(crash)))
     return finding
 

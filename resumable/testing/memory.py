@@ -216,16 +216,15 @@ class MemoryDisk(Disk):
 
     def open(self, path: Path, *, append: bool = False, create: bool = False) -> int:
         if create and not self.exists(path):
-
-            def perform() -> int:
-                made = self.volume.make(self._new_name(path), path.name)
-                return self._opened(made, append=append)
-
-            return self._change(perform)
+            self._change(lambda: self._make_if_missing(path))
         node = self._node(path)
         if node.is_directory:
             raise _error(errno.EISDIR, path)
         return self._opened(node, append=append)
+
+    def _make_if_missing(self, path: Path) -> None:
+        with contextlib.suppress(FileExistsError):
+            self.volume.make(self._new_name(path), path.name)
 
     def open_to_read(self, path: Path) -> int:
         return self._opened(self._node(path), append=False, writable=False)
@@ -246,6 +245,7 @@ class MemoryDisk(Disk):
         return file
 
     def size(self, descriptor: int) -> int:
+        self._pace()
         return len(self._file(descriptor).node.data)
 
     def modified(self, descriptor: int) -> float:
@@ -255,6 +255,7 @@ class MemoryDisk(Disk):
         return 1, self._file(descriptor).node.number
 
     def read_at(self, descriptor: int, length: int, position: int) -> bytes:
+        self._pace()
         if length < 0 or position < 0:
             raise ValueError("negative length or position")
         return bytes(self._file(descriptor).node.data[position : position + length])
