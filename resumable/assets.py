@@ -26,7 +26,6 @@ def serve(request: Request, name: str) -> Response | None:
         return None
     content, etag = _asset(name)
     headers = (
-        ("Content-Type", _TYPES[name.rpartition(".")[2]]),
         ("ETag", f'"{etag}"'),
         ("Cache-Control", "no-cache"),
         ("X-Content-Type-Options", "nosniff"),
@@ -35,7 +34,8 @@ def serve(request: Request, name: str) -> Response | None:
     # A proxy that compresses makes the tag a weak one.
     if parse_etags(request.headers.get("if-none-match")).contains_weak(etag):
         return Response(304, headers)
-    return Response(200, headers, content)
+    content_type = ("Content-Type", _TYPES[name.rpartition(".")[2]])
+    return Response(200, (content_type, *headers), content)
 
 
 @cache

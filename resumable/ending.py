@@ -175,7 +175,14 @@ class Ender:
 
     def _bury(self, status: Status) -> None:
         if self._herald.cancelled(status):
-            self._store.remove(status.upload)
+            self._forget(status)
+
+    def _forget(self, status: Status) -> bool:
+        """An upload that another one has followed must stay until that one goes."""
+        if self._registry.followed(status.upload):
+            return False
+        self._store.remove(status.upload)
+        return True
 
     # ------------------------------------------------------------ sweep
 
@@ -218,8 +225,7 @@ class Ender:
             self._herald.completed(status)
             return "told"
         if status.touched + REMEMBERED < now:
-            self._store.remove(status.upload)
-            return "forgotten"
+            return "forgotten" if self._forget(status) else None
         return None
 
 

@@ -33,11 +33,15 @@ class Herald:
 
     def cancelled(self, status: Status) -> bool:
         """Tell of an end without an object; False: the upload has to wait for the next try."""
-        return not self._hooks.listens("cancelled") or self._hear("cancelled", status.upload)
+        if not self.owes(status, "cancelled"):
+            return True
+        return self._tell(status, "cancelled", status.upload)
 
-    def _tell(self, status: Status, event: str, subject: object) -> None:
-        if self._hear(event, subject):
+    def _tell(self, status: Status, event: str, subject: object) -> bool:
+        heard = self._hear(event, subject)
+        if heard:
             self._store.tell(status.upload, event)
+        return heard
 
     def _hear(self, event: str, subject: object) -> bool:
         try:

@@ -151,6 +151,7 @@ class Receiver:
         if status.state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
         facts = new_facts(operation, status)
+        self._check_chunk_size(operation, status)
         start = start_of(operation, status)
         self._check_length(operation, payload, self._room(operation, status, start), status)
         self._registry.check_bytes(caller, payload.length or operation.size or 0)
@@ -220,6 +221,15 @@ class Receiver:
         if size is not None and limits.max_chunk_size is not None and size > limits.max_chunk_size:
             raise TooLarge(f"A chunk may have at most {limits.max_chunk_size} bytes.")
 
+    def _check_chunk_size(self, operation: Place, status: Status) -> None:
+        """Raise BadRequest where the known bytes are more chunks of this size than are allowed."""
+        size, most = _chunk_size(operation, status), self._registry.limits.max_chunks
+        if size is not None and status.extents.end > size * most:
+            raise BadRequest(
+                f"An upload may have at most {most} chunks; {size} bytes each are too few.",
+                code="too-many-chunks",
+            )
+
     def _room(self, operation: Place, status: Status, start: int | None) -> int:
         """Bytes that this request may still bring."""
         length = operation.length if operation.length is not None else status.length
@@ -230,11 +240,14 @@ class Receiver:
         room = GREATEST_LENGTH if whole is None else whole - before
         most = self._registry.limits.max_chunk_size
         room = room if most is None else min(room, most)
+        chunk_size = _chunk_size(operation, status)
+        if chunk_size is not None:
+            room = min(room, chunk_size * self._registry.limits.max_chunks - before)
         return room if operation.size is None else min(room, operation.size)
 
     def _check_length(self, operation: Place, payload: Payload, room: int, status: Status) -> None:
         size = payload.length
-        if size is not None and size > room:
+        if room < (size or 0):
             raise TooLarge(self._too_large(status))
         if size is not None:
             _check_size(operation, size)
@@ -242,7 +255,13 @@ class Receiver:
     def _too_large(self, status: Status) -> str:
         if status.length is not None:
             return f"This upload was declared to have {status.length} bytes; here are more."
+        if "chunk_size" in status.facts:
+            return "These are more bytes than all chunks of this size may have."
         return f"Uploads may have at most {self._registry.limits.max_size} bytes."
+
+
+def _chunk_size(operation: Place, status: Status) -> int | None:
+    return operation.chunk_size or status.facts.get("chunk_size")
 
 
 def _check_size(operation: Place, size: int) -> None:

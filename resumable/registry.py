@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 from resumable.errors import Forbidden, Gone, NoRoom, NotFound, TooLarge, TooMany
 from resumable.identity import checked_id, derived_id, is_id, new_id
@@ -75,6 +76,17 @@ class Registry:
             if status.state is State.COMPLETE:
                 previous = status
             generation += 1
+
+    def followed(self, upload: Upload) -> bool:
+        """Has its client begun another upload under the same id?
+
+        Then this one must stay, for `_latest` finds the other behind it.
+        """
+        if upload.client_id is None:
+            return False
+        id_of = partial(derived_id, upload.owner, upload.client_id)
+        generation = next(number for number in count() if id_of(number) == upload.id)
+        return self.store.load(id_of(generation + 1)) is not None
 
     def expired(self, status: Status) -> bool:
         """Whether nobody has written for so long that the bytes may go."""

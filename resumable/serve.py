@@ -140,8 +140,8 @@ def _run_threads(
 
 def parse_bind(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `[v6]:PORT` or `:PORT`; raises ValueError with a sentence."""
-    host, _, port = text.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536
+    host, colon, port = text.rpartition(":")
+    is_port = colon and port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536
     is_v6 = host.startswith("[") and host.endswith("]")
     if not is_port or (":" in host and not is_v6):
         raise ValueError(f"Write the address as HOST:PORT, not {text!r}.")

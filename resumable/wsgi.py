@@ -100,7 +100,7 @@ class ResumableUploads:
         path = environ.get("PATH_INFO", "")
         if path.startswith(self._prefix):
             below = path[len(self._prefix) :]
-            if below[:1] == "/" and below[1:].partition("/")[0] in self._heads:
+            if below[1:].partition("/")[0] in self._heads:
                 return self._serve(below, environ, start_response)
         return self._app(environ, start_response)
 

@@ -113,10 +113,14 @@ class Disk:
             written = os.pwrite(descriptor, data, position)
             data, position = data[written:], position + written
 
-    def append(self, descriptor: int, data: bytes) -> None:
-        """All of `data` in one call, so that two appenders never mix; a short write is an error."""
+    def append(self, descriptor: int, data: bytes) -> int:
+        """All of `data` in one call, so that two appenders never mix; where it ends in the file.
+
+        A short write is an error.
+        """
         if os.write(descriptor, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
 
     def read_at(self, descriptor: int, length: int, position: int) -> bytes:
         """Up to `length` bytes from `position`."""

@@ -42,19 +42,30 @@ class History:
             added = disk.read_at(descriptor, disk.size(descriptor) - self.position, self.position)
             # The last line may still be on its way.
             whole = added.rfind(b"\n") + 1
-            for record in journal.decode(added[:whole]):
-                self.ledger.fold(record)
+            for start, end, record in journal.decode(added[:whole]):
+                self._fold(record, self.position + start, self.position + end)
             self.position += whole
 
-    def recorded(self, disk: Disk, descriptor: int, records: Sequence[Record], size: int) -> None:
-        """Fold what this process has just appended, without reading it again if nobody else did."""
+    def recorded(
+        self, disk: Disk, descriptor: int, records: Sequence[Record], start: int, end: int
+    ) -> None:
+        """Fold what was just appended at `[start, end)`, unread if nothing is before it.
+
+        Whether it is new is told by its place alone: another thread may have read it already.
+        """
         with self.lock:
-            if disk.size(descriptor) == self.position + size:
+            if start == self.position:
                 for record in records:
-                    self.ledger.fold(record)
-                self.position += size
+                    self._fold(record, start + 1, end)
+                self.position = end
                 return
         self.refresh(disk, descriptor)
+
+    def _fold(self, record: Record, start: int, end: int) -> None:
+        self.ledger.fold(record)
+        # Right behind what it vouches for, the line that says so need not survive itself.
+        if record.get("kind") == "sure" and start - 1 <= self.ledger.sure:
+            self.ledger.sure = max(self.ledger.sure, end)
 
 
 class Histories:

@@ -27,13 +27,19 @@ def _line(record: Record) -> bytes:
     return b"%08x %s\n" % (crc32c(body), body)
 
 
-def decode(lines: bytes) -> Iterator[dict[str, Any]]:
-    """The good records among whole lines; a bad one is passed over, never a reason to stop."""
+def decode(lines: bytes) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """The good records among whole lines, each behind the positions where its line begins and ends.
+
+    A bad one is passed over, never a reason to stop.
+    """
+    start = 0
     for line in lines.split(b"\n"):
+        end = start + len(line) + 1
         if len(line) > 9 and line[8:9] == b" ":
             record = _checked(line[:8], line[9:])
             if record is not None:
-                yield record
+                yield start, end, record
+        start = end
 
 
 def _checked(crc: bytes, body: bytes) -> dict[str, Any] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import secrets
 from collections.abc import Iterator
 from types import TracebackType
@@ -22,6 +24,7 @@ KEPT = ".kept-"
 # So much is moved with one sync.
 _BATCH_BYTES = 64 * MIB
 _BATCH_CHUNKS = 1000
+_SLACK = 4096
 
 
 class LocalKeeping:
@@ -87,8 +90,9 @@ class LocalKeeping:
         if check_same_chunk(session, made):
             return number, True
         kept = Kept(number, made.length, made.crc32c, self._path.name)
-        session.append(records.kept(kept, session.ledger.boot, durable=session.full))
+        # Even if this fails the line may be there, and then somebody looks for the file.
         self._committed = True
+        session.append(records.kept(kept, session.ledger.boot, durable=session.full))
         return number, False
 
 
@@ -163,6 +167,9 @@ def _moved(session: Session, batch: list[Kept]) -> bool:
 
 def _move(session: Session, batch: list[Kept], start: int) -> None:
     length = sum(kept.length for kept in batch)
+    if session.disk.free(session.room) < length + _SLACK:
+        # Bytes that cannot all be moved would only fill the disk.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     open_session = lambda: contextlib.nullcontext(session)  # noqa: E731 - the session stays open
     with LocalPlacing(open_session, start, length=length) as placing:
         for kept in batch:

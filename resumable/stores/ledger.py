@@ -58,7 +58,8 @@ class Ledger:
         self._pieces: dict[int, Extent] = {}
         self._writers: dict[str, Writer] = {}
         self._next = 0
-        self._all_chunks: Mapping[int, Chunk] | None = None
+        self._whole: dict[int, Chunk] = {}
+        self._snapshot: Mapping[int, Chunk] | None = None
 
     def fold(self, record: Record) -> None:
         """Learn from one more record; one of a newer version is passed over, never fatal."""
@@ -84,16 +85,13 @@ class Ledger:
 
     def chunk(self, number: int) -> Chunk | None:
         """A chunk that arrived whole, placed or kept."""
-        placed = self.chunks.get(number)
-        kept = self.kept.get(number)
-        return _waiting(kept) if placed is None and kept is not None else placed
+        return self._whole.get(number)
 
     def all_chunks(self) -> Mapping[int, Chunk]:
         """Every chunk that arrived whole, as they stand now: it does not change later."""
-        if self._all_chunks is None:
-            waiting = {n: _waiting(kept) for n, kept in self.kept.items() if n not in self.chunks}
-            self._all_chunks = MappingProxyType({**waiting, **self.chunks})
-        return self._all_chunks
+        if self._snapshot is None:
+            self._snapshot = MappingProxyType(self._whole.copy())
+        return self._snapshot
 
     def durable_chunks(self) -> Mapping[int, Chunk]:
         """Those of them that survive a power cut."""
@@ -108,7 +106,7 @@ class Ledger:
 
     def next_number(self) -> int:
         """The smallest number that no chunk has."""
-        while self._next in self.chunks or self._next in self.kept:
+        while self._next in self._whole:
             self._next += 1
         return self._next
 
@@ -186,8 +184,7 @@ class Ledger:
         for chunk in tuple(self.chunks.values()):
             if not self._covers(chunk):
                 del self.chunks[chunk.number]
-        self._numbers_changed()
-        self._next = 0
+                self._set_whole(chunk.number, None)
         self.ready = {number for number in self.kept if self.start_of(number) is not None}
 
     # ------------------------------------------------------------ numbered chunks
@@ -202,7 +199,7 @@ class Ledger:
         self.ready.discard(chunk.number)
         if chunk.number + 1 in self.kept:
             self.ready.add(chunk.number + 1)
-        self._numbers_changed()
+        self._set_whole(chunk.number, chunk)
 
     def _covers(self, chunk: Chunk) -> bool:
         return chunk.start is not None and self.extents.covers(
@@ -214,10 +211,11 @@ class Ledger:
         durable = record["synced"] or record["boot"] == self.boot
         if not durable or number in self.chunks or number in self.kept:
             return
-        self.kept[number] = Kept(number, record["length"], record["crc"], record["name"])
+        kept = Kept(number, record["length"], record["crc"], record["name"])
+        self.kept[number] = kept
         if self.start_of(number) is not None:
             self.ready.add(number)
-        self._numbers_changed()
+        self._set_whole(number, Chunk(number, kept.length, kept.crc32c, None))
 
     def _learn_lost(self, record: Record) -> None:
         number = record["number"]
@@ -225,11 +223,15 @@ class Ledger:
         if kept is not None and kept.name == record["name"]:
             del self.kept[number]
             self.ready.discard(number)
-            self._next = min(self._next, number)
-            self._numbers_changed()
+            self._set_whole(number, None)
 
-    def _numbers_changed(self) -> None:
-        self._all_chunks = None
+    def _set_whole(self, number: int, chunk: Chunk | None) -> None:
+        if chunk is None:
+            self._whole.pop(number, None)
+            self._next = min(self._next, number)
+        else:
+            self._whole[number] = chunk
+        self._snapshot = None
 
     # ------------------------------------------------------------ facts and ends
 
@@ -277,10 +279,6 @@ def touches(extents: Extents, start: int, end: int) -> bool:
     """Is any byte of `[start, end)` in there?"""
     following = extents.next_known(start)
     return extents.known_at(start) > start or (following is not None and following < end)
-
-
-def _waiting(kept: Kept) -> Chunk:
-    return Chunk(kept.number, kept.length, kept.crc32c, None)
 
 
 def _extent(record: Record) -> Extent:

@@ -9,9 +9,10 @@ from pathlib import Path
 from resumable.errors import NotFound
 from resumable.model import State
 from resumable.stores.disk import Disk
+from resumable.stores.files import DATA
 from resumable.stores.keeping import KEPT
 from resumable.stores.rooms import Rooms
-from resumable.stores.session import DATA, Session
+from resumable.stores.session import Session
 
 
 class Leftovers:
@@ -26,18 +27,20 @@ class Leftovers:
         """Every upload that has a journal: names with a point are its other files."""
         return [name for name in self._rooms.names(self._rooms.uploads) if "." not in name]
 
+    def empty(self, session: Session) -> None:
+        """Free the bytes of a cancelled upload, even while other requests have its files open."""
+        if session.data is not None and session.ledger.state is State.CANCELLED:
+            self._disk.truncate(session.data, 0)
+        self._unlink(session.path(DATA))
+        for kept in tuple(session.ledger.kept.values()):
+            self._unlink(session.room / kept.name)
+
     def remove(self, session: Session) -> None:
         """All files of an upload, its journal last: until then nobody can begin another."""
         with session.all_locked():
             if not session.is_current():
                 return
-            known = session.ledger
-            if session.data is not None and known.state is State.CANCELLED:
-                # Frees the bytes at once, even while another request still has the file open.
-                self._disk.truncate(session.data, 0)
-            self._unlink(session.path(DATA))
-            for kept in tuple(known.kept.values()):
-                self._unlink(session.room / kept.name)
+            self.empty(session)
             self._unlink(session.path())
         session.forget()
         self._rooms.sync(session.room)

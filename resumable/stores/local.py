@@ -25,12 +25,13 @@ from resumable.model import MIB, Digest, Finished, State, Status, Upload
 from resumable.stores import records
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
 from resumable.stores.history import Histories
+from resumable.stores.idle import Idle
 from resumable.stores.keeping import LocalKeeping, gather, try_to_gather
 from resumable.stores.leftovers import Leftovers
 from resumable.stores.placing import LocalPlacing
 from resumable.stores.publishing import Publisher, seal
 from resumable.stores.rooms import Rooms, absolute
-from resumable.stores.session import Idle, Session
+from resumable.stores.session import Session
 from resumable.stores.shelf import Reading, Shelf
 from resumable.stores.spool import SpooledFile
 
@@ -67,7 +68,7 @@ class LocalStore:
         self._full = durability == "full"
         self._disk = disk or Disk()
         self._histories = Histories(boot or boot_id())
-        self._idle = Idle()
+        self._idle: Idle[Session] = Idle()
         self._rooms = Rooms(self.root, self._disk, full=self._full, floor=free_space)
         self._publisher = Publisher(self._disk, self._rooms)
         self._shelf = Shelf(self._disk, self._rooms)
@@ -95,6 +96,10 @@ class LocalStore:
             session.find_data()
             if _is_upload(session):
                 return False
+            if self._disk.size(session.journal):
+                # A birth that a crash interrupted: nothing in it may count for this one.
+                self._disk.unlink(session.path())
+                return None
             session.make_data()
             # The birth is the last step: an upload that is known has all its files.
             session.append(records.birth(upload))
@@ -215,17 +220,22 @@ class LocalStore:
                 if session.ledger.state is not State.CANCELLED:
                     session.writable()
                     session.append(records.discarded())
+                if session.is_current():
+                    self._leftovers.empty(session)
         return True
 
     def remove(self, upload: Upload) -> None:
-        with contextlib.suppress(NotFound), self._session(upload.id) as session:
-            if session.ledger.upload is not None and not session.status().ended:
+        with (
+            contextlib.suppress(NotFound),
+            self._session(upload.id) as session,
+            translated("removing"),
+        ):
+            if not session.status().ended:
                 raise Conflict("Only an upload that has ended can be removed.", code="not-ended")
-            with translated("removing"):
-                self._leftovers.remove(session)
             finished = session.ledger.finished
             if finished is not None and session.ledger.state is State.REJECTED:
-                self.delete(finished)
+                self._publisher.take_back(finished)
+            self._leftovers.remove(session)
 
     # ------------------------------------------------------------ the sweeper's view
 

@@ -121,6 +121,10 @@ class LocalPlacing:
         with translated("reading back"):
             stored = self._session.disk.read_at(data, len(part), self._position)
         if stored != part:
+            with translated("reading back"):
+                # Unless the upload has ended and its bytes have gone.
+                self._session.refresh()
+            self._session.writable()
             raise Conflict(
                 f"Other bytes are already stored at offset {self._position}. "
                 "An upload's bytes cannot be changed; begin a new upload.",

@@ -13,9 +13,10 @@ from resumable.interfaces import Describe
 from resumable.model import Extent, Finished, State
 from resumable.stores import journal, records
 from resumable.stores.disk import NO_HARD_LINKS, Disk
+from resumable.stores.files import DATA
 from resumable.stores.ledger import Ledger
 from resumable.stores.rooms import Rooms
-from resumable.stores.session import DATA, Session
+from resumable.stores.session import Session
 
 _HEAD = 64 * 1024
 
@@ -129,7 +130,8 @@ class Publisher:
             nest = self._rooms.new / secrets.token_hex(12)
             file = self._disk.create(nest)
             try:
-                self._disk.append(file, journal.encode(records.finished(finished)))
+                line = journal.encode(records.finished(finished))
+                self._disk.write_at(file, memoryview(line), 0)
                 self._disk.sync_data(file)
             finally:
                 self._disk.close(file)

@@ -29,9 +29,13 @@ class Rooms:
 
     def prepare(self) -> None:
         """Make the rooms, once per process and again when they have gone; never at import."""
-        if self._prepared and self._disk.exists(self.uploads):
-            return
-        with self._lock, translated(f"making {self.root}"):
+        with translated(f"making {self.root}"):
+            if self._prepared and self._disk.exists(self.uploads):
+                return
+            self._prepare()
+
+    def _prepare(self) -> None:
+        with self._lock:
             for room in (self.uploads, self.finished, self.new, self.spool):
                 self._make(room)
             # Another process may have made any of them just now and not synced it yet.

@@ -37,16 +37,18 @@ class Shelf:
                 finished = self._described(descriptor)
             finally:
                 self._disk.close(descriptor)
-        if finished is None or finished.token != token:
-            return None
-        return finished if self._disk.exists(self.path(finished)) else None
+            if finished is None or finished.token != token:
+                return None
+            return finished if self._disk.exists(self.path(finished)) else None
 
     def _described(self, descriptor: int) -> Finished | None:
         """What the journal says of its object; the end of it is enough nearly always."""
         size = self._disk.size(descriptor)
         for length in (min(size, _TAIL), size):
             known = ledger.Ledger("")
-            for record in journal.decode(self._disk.read_at(descriptor, length, size - length)):
+            for _, _, record in journal.decode(
+                self._disk.read_at(descriptor, length, size - length)
+            ):
                 known.fold(record)
             if known.finished is not None:
                 accepted = known.finished.digest is None or known.accepted

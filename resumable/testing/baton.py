@@ -76,6 +76,10 @@ class Baton:
             raise AssertionError("Everybody waits for a lock that nobody gives back.")
         self._pass(number)
 
+    def lock(self) -> TurnLock:
+        """A lock whose holder may lose the turn while the others wait for it."""
+        return TurnLock(self)
+
     def _pass(self, number: int) -> None:
         with self._turn:
             self._hand_on()
@@ -89,3 +93,20 @@ class Baton:
 
     def _next_count(self) -> int:
         return self._plan.pop(0) if self._plan else -1
+
+
+class TurnLock:
+    """What `threading.Lock` is, for tasks of which only one runs at a time."""
+
+    def __init__(self, baton: Baton) -> None:
+        self._baton = baton
+        self._held = False
+
+    def __enter__(self) -> bool:
+        while self._held:
+            self._baton.wait()
+        self._held = True
+        return True
+
+    def __exit__(self, *error: object) -> None:
+        self._held = False

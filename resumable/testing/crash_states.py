@@ -48,6 +48,14 @@ class Finding:
         for kind, words in faults:
             self.examples.setdefault(kind, f"{crash.where}: {words}")
 
+    def add(self, other: Finding, where: str = "") -> Finding:
+        """Count another exploration's states as well."""
+        for kind in ("states", "lost", "short", "corrupt"):
+            setattr(self, kind, getattr(self, kind) + getattr(other, kind))
+        for kind, words in other.examples.items():
+            self.examples.setdefault(kind, f"{where} {words}".strip())
+        return self
+
     @property
     def clean(self) -> bool:
         return not (self.lost or self.short or self.corrupt)
@@ -116,7 +124,7 @@ def _parted(before: Sequence[Change], *, one_journal: bool) -> tuple[set[int], l
     """The positions of changes that are certain, and of those that are free to get lost.
 
     A sync makes certain what it names; with `one_journal` every sync makes all earlier entries
-    and sizes certain. After a failed sync nothing makes the changes before it certain any more.
+    and sizes certain. After a failed sync nothing makes the bytes before it certain any more.
     """
     certain: set[int] = set()
     free: list[int] = []
@@ -125,8 +133,11 @@ def _parted(before: Sequence[Change], *, one_journal: bool) -> tuple[set[int], l
         if change.kind in _DATA + _ENTRIES:
             free.append(position)
         elif change.kind == "failed":
-            doomed += [at for at in free if before[at].inode == change.inode]
-            free = [at for at in free if before[at].inode != change.inode]
+            gone = {
+                at for at in free if before[at].inode == change.inode and before[at].kind == "block"
+            }
+            doomed += gone
+            free = [at for at in free if at not in gone]
         elif change.kind == "sync":
             now = {
                 at

@@ -15,13 +15,16 @@ class Crash(BaseException):
 class Faults:
     """One process's calls that change the storage, counted; one of them may go wrong.
 
-    The `at`-th call (from 1) dies "before" it has done anything, "torn" in the middle, or "after"
-    it has done all; or, with an `error`, it raises that instead and the process lives on. A store's
-    lowest layer hands every such call to `around`.
+    In the `at`-th call (from 1) the process dies "before" anything is done, "torn" in the middle,
+    or "after" all is done; or the call raises what `error` makes, and the process lives on. A
+    store's lowest layer hands every such call to `around`.
     """
 
     def __init__(
-        self, at: int | None = None, how: str = "before", error: Exception | None = None
+        self,
+        at: int | None = None,
+        how: str = "before",
+        error: Callable[[], Exception] | None = None,
     ) -> None:
         self.at = at
         self.how = how
@@ -29,6 +32,10 @@ class Faults:
         self.calls = 0
         self.fired = False
         self.dead = False
+
+    def disarm(self) -> None:
+        """Nothing goes wrong any more, if it has not yet."""
+        self.at = None
 
     def around(self, perform: Callable[[], _T], tear: Callable[[], object] | None = None) -> _T:
         """Perform a call, or let it go wrong; `tear` does a part of it."""
@@ -41,7 +48,7 @@ class Faults:
         if self.error is not None:
             if self.how == "after":
                 perform()
-            raise self.error
+            raise self.error()
         self.dead = True
         if self.how == "torn" and tear is not None:
             tear()

@@ -264,16 +264,16 @@ class MemoryDisk(Disk):
         node = self._file(descriptor).node
         self._write(descriptor, bytes(data), lambda: (node, position))
 
-    def append(self, descriptor: int, data: bytes) -> None:
+    def append(self, descriptor: int, data: bytes) -> int:
         assert self._file(descriptor).append
         node = self._file(descriptor).node
-        self._write(descriptor, data, lambda: (node, len(node.data)))
+        return self._write(descriptor, data, lambda: (node, len(node.data)))
 
-    def _write(self, descriptor: int, data: bytes, place: Callable[[], tuple[Node, int]]) -> None:
+    def _write(self, descriptor: int, data: bytes, place: Callable[[], tuple[Node, int]]) -> int:
         if not self._file(descriptor).writable:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-        def perform(part: bytes = data) -> None:
+        def perform(part: bytes = data) -> int:
             node, position = place()
             fits = part
             if self.room is not None:
@@ -283,8 +283,9 @@ class MemoryDisk(Disk):
             node.modified = self.clock()
             if len(fits) < len(part):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return position + len(part)
 
-        self._change(perform, lambda: perform(data[: len(data) // 2]))
+        return self._change(perform, lambda: perform(data[: len(data) // 2]))
 
     def truncate(self, descriptor: int, length: int) -> None:
         node = self._file(descriptor).node

@@ -1,0 +1,183 @@
+"""The open files of one local upload, and the locks on them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from resumable.model import State
+from resumable.stores.disk import Disk
+from resumable.stores.history import Histories
+from resumable.stores.idle import Idle
+from resumable.stores.ledger import Ledger
+
+# Behind every byte that a file can have.
+_FACTS_LOCK = 2**62
+DATA = ".data"
+
+
+class OpenUpload:
+    """Journal and data of one upload; a context manager that lets go of them.
+
+    Raises FileNotFoundError when there is no such upload, unless its journal may be made.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        room: Path,
+        id: str,
+        histories: Histories,
+        idle: Idle[Any],
+        *,
+        full: bool,
+        create: bool = False,
+    ) -> None:
+        self.disk = disk
+        self.room = room
+        self.id = id
+        self.full = full
+        self._histories = histories
+        self._idle = idle
+        self._open = contextlib.ExitStack()
+        try:
+            self.journal = self._opened(disk.open(self.path(), append=True, create=create))
+            self.data: int | None = None
+            self.find_data()
+            self.identity = disk.identity(self.journal)
+            self._history = histories.of(disk, self.journal)
+            self._catch_up()
+        except BaseException:
+            self.discard()
+            raise
+
+    # ------------------------------------------------------------ files
+
+    def path(self, suffix: str = "") -> Path:
+        """The journal, or with a suffix another file of this upload."""
+        return self.room / (self.id + suffix)
+
+    def find_data(self) -> None:
+        """Open the data file, if it is there."""
+        if self.data is None:
+            with contextlib.suppress(FileNotFoundError):
+                self.data = self._opened(self.disk.open(self.path(DATA)))
+                self._mark()
+
+    def _catch_up(self) -> None:
+        self.refresh()
+        if self.data is None and self.ledger.state is State.RECEIVING:
+            # Opened while the upload was being born.
+            self.find_data()
+            self.refresh()
+
+    def _opened(self, descriptor: int) -> int:
+        self._open.callback(self.disk.close, descriptor)
+        return descriptor
+
+    def make_data(self) -> None:
+        """A new, empty data file; what a dead beginner left under its name is no upload's."""
+        with contextlib.suppress(FileNotFoundError):
+            self.disk.unlink(self.path(DATA))
+        self.data = self._opened(self.disk.create(self.path(DATA)))
+        self._mark()
+
+    def _mark(self) -> None:
+        """Tell the sweeper that a request is at work."""
+        if self.data is not None:
+            self.disk.mark_live(self.data)
+
+    def is_current(self) -> bool:
+        """Does the upload's name still mean these files?"""
+        try:
+            return self.disk.identity_of(self.path()) == self.identity
+        except FileNotFoundError:
+            return False
+
+    def wake(self) -> bool:
+        """Be at work again; False when the upload has gone or another has its name."""
+        try:
+            if not self.is_current():
+                return False
+            self._mark()
+            self._catch_up()
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go: an upload that still takes bytes is likely to be wanted again at once."""
+        if self.ledger.upload is None or self.ledger.state is not State.RECEIVING:
+            self.discard()
+            return
+        try:
+            if self.data is not None:
+                self.disk.unmark(self.data)
+        except BaseException:
+            self.discard()
+            raise
+        self._idle.keep(self)
+
+    def discard(self) -> None:
+        """Close the files."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, Exception):
+            self.close()
+        else:
+            self.discard()
+
+    # ------------------------------------------------------------ locks
+
+    def claim(self) -> bool:
+        """Keep every other request out until this session closes; False when one is at work."""
+        return self.data is None or self.disk.try_claim(self.data)
+
+    @contextlib.contextmanager
+    def range_locked(self, start: int, length: int) -> Iterator[None]:
+        """No other writer, committer or finisher in this range of the data; 0: to the end.
+
+        The numbers are those of the data, the lock is on the journal, so that the data file has
+        one kind of lock only: some network file systems make one kind of the two.
+        """
+        with self.disk.range_locked(self.journal, start, length):
+            yield
+
+    @contextlib.contextmanager
+    def all_locked(self) -> Iterator[None]:
+        """Nobody else writes a byte or decides anything."""
+        with self.range_locked(0, 0):
+            self.refresh()
+            yield
+
+    @contextlib.contextmanager
+    def facts_locked(self) -> Iterator[None]:
+        """Nobody else decides what is written once."""
+        with self.disk.range_locked(self.journal, _FACTS_LOCK, 1):
+            self.refresh()
+            yield
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is known, as far as it was read; `refresh` reads on."""
+        return self._history.ledger
+
+    def refresh(self) -> None:
+        """Learn what others have recorded."""
+        self._history.refresh(self.disk, self.journal)
+
+    def forget(self) -> None:
+        """Nobody will ask for this journal any more."""
+        self._histories.forget(self.identity)

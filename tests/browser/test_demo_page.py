@@ -1,0 +1,253 @@
+"""The demo page as a person uses it: record, lose the server, reload, watch."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.conftest import MakeBytes, playwright_api, until
+from tests.browser.demo_server import DemoServer
+from tests.browser.http_proxy import Action, Exchange, Hold, HttpProxy, refusal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+expect = playwright_api().expect
+
+CHUNK = 2048
+
+KEPT_DIGEST = """async () => {
+  const open = indexedDB.open('resumable-demo');
+  const database = await new Promise((resolve) => { open.onsuccess = () => resolve(open.result); });
+  const all = database.transaction('uploads').objectStore('uploads').getAll();
+  const [upload] = await new Promise((resolve) => { all.onsuccess = () => resolve(all.result); });
+  database.close();
+  if (!upload) return null;
+  const digest = await crypto.subtle.digest('SHA-256', await upload.blob.arrayBuffer());
+  const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0'));
+  return hex.join('');
+}"""
+
+KEPT_NOTHING = """async () => {
+  const open = indexedDB.open('resumable-demo');
+  const database = await new Promise((resolve) => { open.onsuccess = () => resolve(open.result); });
+  const counts = await Promise.all(['uploads', 'slices'].map((name) => {
+    const count = database.transaction(name).objectStore(name).count();
+    return new Promise((resolve) => { count.onsuccess = () => resolve(count.result); });
+  }));
+  database.close();
+  return counts[0] + counts[1] === 0;
+}"""
+
+
+class Demo:
+    """The page, with short waits and small chunks so that a test sees many of them."""
+
+    def __init__(self, page: Page, proxy: HttpProxy) -> None:
+        self.page = page
+        self.proxy = proxy
+        self.problems: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.open()
+
+    def open(self) -> None:
+        self.page.goto(f"{self.proxy.url}/?chunk={CHUNK}&retry=200&tab=1")
+        expect(self.page.locator("#recordings-note")).not_to_have_text("Loading the list…")
+
+    def record(self, source: str = "screen", seconds: float = 2.2) -> None:
+        self.page.get_by_role("button", name=f"Record {source}").click()
+        expect(self.page.get_by_text("Recording 0:0")).to_be_visible()
+        self.page.wait_for_timeout(seconds * 1000)
+
+    def stop(self) -> None:
+        self.page.get_by_role("button", name="Stop and upload").click()
+
+    def in_state(self, state: str) -> None:
+        expect(self.page.locator(f".upload[data-state={state}]")).to_be_visible(timeout=20_000)
+
+    def finished(self, count: int = 1) -> None:
+        expect(self.page.locator(".recording")).to_have_count(count, timeout=30_000)
+        expect(self.page.locator(".upload")).to_have_count(0)
+
+    def download(self, at: int = 0) -> bytes:
+        link = self.page.locator(".recording .download").nth(at)
+        url = link.evaluate("link => link.href")
+        with urllib.request.urlopen(url) as response:
+            assert "attachment" in response.headers["Content-Disposition"]
+            content: bytes = response.read()
+        return content
+
+    def plays(self, at: int = 0) -> None:
+        """The video runs without an error and knows its length before its end."""
+        self.page.locator(".recording .play").nth(at).click()
+        video = self.page.locator(".player video")
+        expect(video).to_be_visible()
+        self.page.wait_for_function(
+            """() => {
+              const video = document.querySelector('.player video');
+              if (video.error) throw new Error(video.error.message);
+              const runs = video.currentTime > 0 && !video.paused && !video.ended;
+              return runs && Number.isFinite(video.duration);
+            }"""
+        )
+
+
+@pytest.fixture
+def demo(page: Page, own_proxy: HttpProxy) -> Iterator[Demo]:
+    demo = Demo(page, own_proxy)
+    yield demo
+    assert demo.problems == []
+
+
+def from_chunk(number: int, actions: list[Action]) -> Callable[[Exchange], Action | None]:
+    """A rule that spends `actions`, one for each chunk request after the first `number`."""
+    arrived: list[Exchange] = []
+
+    def rule(exchange: Exchange) -> Action | None:
+        if not exchange.is_chunk:
+            return None
+        arrived.append(exchange)
+        return actions.pop(0) if actions and len(arrived) > number else None
+
+    return rule
+
+
+def test_a_recording_survives_two_kills_of_the_server(demo: Demo, own_server: DemoServer) -> None:
+    first, second = Hold(after=100), Hold(after=100)
+    demo.proxy.rule = from_chunk(2, [first])
+    demo.record()
+    track = "document.getElementById('preview').srcObject.getVideoTracks()[0].label"
+    assert "web-contents" in demo.page.evaluate(track), "this is not the tab"
+    demo.stop()
+    for hold, following in ((first, second), (second, None)):
+        hold.wait()
+        own_server.kill()
+        hold.drop()
+        demo.in_state("waiting")
+        expect(demo.page.get_by_text("Server not reachable. Trying again")).to_be_visible()
+        digest = demo.page.evaluate(KEPT_DIGEST)
+        demo.proxy.rule = from_chunk(1, [following] if following else [])
+        own_server.start()
+    demo.finished()
+    content = demo.download()
+    assert hashlib.sha256(content).hexdigest() == digest
+    assert sum(e.body_bytes for e in demo.proxy.chunks) < len(content) + 8 * CHUNK
+    demo.plays()
+    until(demo.page, KEPT_NOTHING)
+
+
+def test_a_reload_while_chunks_fly(demo: Demo) -> None:
+    hold = Hold(after=100)
+    demo.proxy.rule = from_chunk(3, [hold])
+    demo.record("camera")
+    demo.stop()
+    hold.wait()
+    digest = demo.page.evaluate(KEPT_DIGEST)
+    before = {e.chunk for e in demo.proxy.chunks if e.status == 200}
+    demo.proxy.forget()
+    demo.open()
+    hold.drop()
+    demo.finished()
+    assert hashlib.sha256(demo.download()).hexdigest() == digest
+    assert before.isdisjoint({e.chunk for e in demo.proxy.chunks})
+    demo.plays()
+    until(demo.page, KEPT_NOTHING)
+
+
+def test_a_reload_while_recording_loses_no_slice(demo: Demo) -> None:
+    demo.page.on("dialog", lambda dialog: dialog.accept())
+    demo.record("camera", seconds=3.5)
+    demo.open()
+    demo.finished()
+    assert demo.download().startswith(b"\x1a\x45\xdf\xa3")
+    demo.plays()
+    until(demo.page, KEPT_NOTHING)
+
+
+def test_files_arrive_unchanged(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -> None:
+    contents = {"notes.txt": b"", "photo.bin": make_bytes(5 * CHUNK + 3)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    demo.page.set_input_files("#files", [tmp_path / name for name in contents])
+    demo.finished(2)
+    names = demo.page.locator(".recording .name").all_inner_texts()
+    assert {name: demo.download(at) for at, name in enumerate(names)} == contents
+    expect(demo.page.get_by_role("status")).to_contain_text("photo.bin is uploaded.")
+
+
+def test_pause_resume_and_cancel(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -> None:
+    path = tmp_path / "photo.bin"
+    path.write_bytes(make_bytes(8 * CHUNK))
+    first, second = Hold(after=100), Hold(after=100)
+    demo.proxy.rule = from_chunk(3, [first])
+    demo.page.set_input_files("#files", path)
+    first.wait()
+    demo.page.get_by_role("button", name="Pause: photo.bin").click()
+    demo.in_state("paused")
+    demo.proxy.rule = from_chunk(0, [second])
+    first.drop()
+    demo.page.get_by_role("button", name="Resume: photo.bin").click()
+    demo.in_state("uploading")
+    second.wait()
+    demo.page.get_by_role("button", name="Cancel: photo.bin").click()
+    expect(demo.page.locator(".upload")).to_have_count(0)
+    second.drop()
+    until(demo.page, KEPT_NOTHING)
+    expect(demo.page.get_by_role("status")).to_contain_text("photo.bin is cancelled.")
+    demo.open()
+    expect(demo.page.locator(".recording")).to_have_count(0)
+    assert [e.status for e in demo.proxy.seen("DELETE", "/upload-status/")] == [204]
+
+
+def test_a_recording_is_discarded_only_after_a_question(demo: Demo) -> None:
+    hold = Hold(after=100)
+    demo.proxy.rule = from_chunk(0, [hold])
+    demo.record("camera", seconds=1.2)
+    demo.stop()
+    hold.wait()
+    cancel = demo.page.get_by_role("button", name="Cancel: Camera")
+    cancel.click()
+    demo.page.get_by_role("button", name="Keep").click()
+    expect(demo.page.locator(".upload")).to_have_count(1)
+    cancel.click()
+    demo.page.get_by_role("button", name="Discard").click()
+    expect(demo.page.locator(".upload")).to_have_count(0)
+    hold.drop()
+
+
+def test_a_refused_recording_can_be_saved_or_sent_again(demo: Demo) -> None:
+    demo.proxy.rule = from_chunk(0, [refusal(413)])
+    demo.record("camera", seconds=1.2)
+    demo.stop()
+    demo.in_state("failed")
+    expect(demo.page.get_by_text("Refused with 413.", exact=True)).to_be_visible()
+    digest = demo.page.evaluate(KEPT_DIGEST)
+    with demo.page.expect_download() as saved:
+        demo.page.get_by_role("button", name="Save here: Camera").click()
+    content = saved.value.path().read_bytes()
+    assert hashlib.sha256(content).hexdigest() == digest
+    demo.page.get_by_role("button", name="Try again: Camera").click()
+    demo.finished()
+    assert demo.download() == content
+
+
+def test_only_one_tab_sends(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -> None:
+    path = tmp_path / "photo.bin"
+    path.write_bytes(make_bytes(8 * CHUNK))
+    hold = Hold(after=100)
+    demo.proxy.rule = from_chunk(2, [hold])
+    demo.page.set_input_files("#files", path)
+    hold.wait()
+    other = Demo(demo.page.context.new_page(), demo.proxy)
+    expect(other.page.locator(".upload")).to_have_count(0)
+    demo.page.close()
+    other.in_state("uploading")
+    hold.drop()
+    other.finished()
+    assert other.download() == path.read_bytes()

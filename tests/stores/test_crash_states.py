@@ -1,0 +1,380 @@
+"""What a crash at any moment may leave of the local store's writes, and what is found then."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from resumable.errors import Conflict, UploadError
+from resumable.stores import history, placing, rooms
+from resumable.testing.baton import Baton
+from resumable.testing.crash_states import CrashState, Finding, explore
+from resumable.testing.faults import Faults
+from tests.stores.local_world import (
+    FIRST_BOOT,
+    NEXT_BOOT,
+    Client,
+    Machine,
+    an_upload,
+    some_bytes,
+    wrongs,
+)
+
+MODELS = ("kill", "ordered", "weak")
+Script = Callable[[Machine], None]
+
+
+def three_chunks(machine: Machine) -> None:
+    """Positioned chunks, a look, a finish."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(36))
+    client.begin()
+    for number in range(3):
+        client.place(12 * number, 12 * number + 12, number)
+    client.look()
+    client.finish(filename="name")
+
+
+def kept_chunks(machine: Machine) -> None:
+    """Numbered chunks out of order wait in files of their own, and other processes look."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(30), bounds=(9, 15, 24, 30))
+    client.begin()
+    client.note(total_chunks=4)
+    client.keep(3, 24, 30)
+    client.keep(1, 9, 15)
+    client.store = machine.process()
+    client.keep(2, 15, 24)
+    client.look()
+    client.place(0, 9, 0)
+    client.look()
+    client.finish()
+
+
+def long_request(machine: Machine) -> None:
+    """A body with marks and syncs in the middle, cut, and continued over what is known."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(52))
+    client.begin()
+    client.cut(0, 30)
+    client.place(20, 52, None, 5, 5, 5, 5, 5)
+    client.finish()
+
+
+def cancelled(machine: Machine) -> None:
+    """An upload that ends without an object, and another one after it under the same id."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(20), bounds=(10, 15, 20))
+    client.begin()
+    client.place(0, 10, 0)
+    client.keep(2, 15, 20)
+    client.cancel()
+    client.remove()
+    again = Client(machine, machine.process(), an_upload("two"), some_bytes(12, 1))
+    again.begin()
+    again.place(0, 12, 0)
+
+
+def finished_twice(machine: Machine) -> None:
+    """A finish is asked again by a process that knows nothing of the first."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(10))
+    client.begin()
+    client.place(0, 10)
+    client.finish(filename="name")
+    client.store = machine.process()
+    client.finish(filename="another")
+    client.remove()
+
+
+SCRIPTS = (three_chunks, kept_chunks, long_request, cancelled, finished_twice)
+
+
+@pytest.fixture(autouse=True)
+def _small_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placing, "_MARK", 8)
+    monkeypatch.setattr(placing, "_SYNC", 16)
+
+
+def explored(script: Script, model: str, *, most: int | None, samples: int = 300) -> Finding:
+    machine = Machine()
+    script(machine)
+    changes = machine.volume.changes
+    return explore(machine.base, changes, wrongs, model=model, most=most, samples=samples)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_nothing_that_was_told_is_lost(script: Script, model: str) -> None:
+    finding = explored(script, model, most=400)
+    assert finding.clean, finding
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_nothing_that_was_told_is_lost_in_full(script: Script, model: str) -> None:
+    finding = explored(script, model, most=None)
+    print(f"\n{script.__name__}, {model}: {finding}")
+    assert finding.clean, finding
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_without_syncs_a_dead_process_loses_nothing(script: Script) -> None:
+    machine = Machine(durability="process")
+    script(machine)
+
+    def recover(crash: CrashState) -> list[tuple[str, str]]:
+        return list(wrongs(crash, durability="process"))
+
+    finding = explore(machine.base, machine.volume.changes, recover, model="kill", most=400)
+    assert finding.clean, finding
+
+
+# ---------------------------------------------------------------- races
+
+
+def _a_plan(seed: int) -> Baton:
+    chance = random.Random(seed)
+    longest = chance.choice((3, 10, 40, 120))
+    return Baton([chance.randrange(longest) + 1 for _ in range(chance.randrange(1, 14))])
+
+
+def _beginners(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """Two processes begin the same upload and send different parts of it."""
+
+    def send(client: Client, start: int) -> None:
+        client.begin()
+        client.place(start, start + 12, start // 12)
+        client.look()
+
+    clients = [Client(machine, machine.process(), an_upload(), some_bytes(24)) for _ in range(2)]
+    return tuple(
+        lambda client=client, start=start: send(client, start)
+        for client, start in zip(clients, (0, 12), strict=True)
+    )
+
+
+def _same_bytes(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """Two processes send the same bytes in other pieces, a third one looks."""
+    one, two, other = (
+        Client(machine, machine.process(), an_upload(), some_bytes(24)) for _ in range(3)
+    )
+    one.begin()
+
+    def send(client: Client, *pieces: int) -> None:
+        client.place(0, 24, None, *pieces)
+
+    return (
+        lambda: send(one, 8, 8),
+        lambda: send(two, 12),
+        lambda: [other.look() for _ in range(3)],
+    )
+
+
+def _other_bytes(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """Three processes send different bytes for the same range; one of them gives up."""
+    contents = [some_bytes(16, seed) for seed in range(3)]
+    one, two, three = (
+        Client(machine, machine.process(), an_upload(), content, rivals=tuple(contents))
+        for content in contents
+    )
+    one.begin()
+
+    def give_up() -> None:
+        with (
+            contextlib.suppress(Conflict),
+            three.store.placing(three.upload, 4, length=8) as placing,
+        ):
+            placing.write(memoryview(three.content[4:12]))
+
+    def send(client: Client, start: int, end: int) -> None:
+        with contextlib.suppress(Conflict):
+            client.place(start, end, None, 4)
+        client.look()
+
+    return lambda: send(one, 0, 12), lambda: send(two, 4, 16), give_up
+
+
+def _movers(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """Two processes move the same kept chunks, one of them by finishing."""
+    one, two = (
+        Client(machine, machine.process(), an_upload(), some_bytes(24), bounds=(8, 16, 24))
+        for _ in range(2)
+    )
+    one.begin()
+    one.keep(1, 8, 16)
+    one.keep(2, 16, 24)
+    one.place(0, 4)
+
+    def finish() -> None:
+        with contextlib.suppress(Conflict):
+            two.finish()
+
+    return lambda: one.place(0, 8, 0), lambda: [two.look(), finish()]
+
+
+def _finishers(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """Two processes finish, a third one cancels: all or nothing."""
+    clients = [Client(machine, machine.process(), an_upload(), some_bytes(12)) for _ in range(3)]
+    clients[0].begin()
+    clients[0].place(0, 12)
+
+    def ending(end: Callable[[], object]) -> None:
+        with contextlib.suppress(UploadError):
+            end()
+
+    return (
+        lambda: ending(clients[0].finish),
+        lambda: ending(clients[1].finish),
+        lambda: ending(clients[2].cancel),
+    )
+
+
+RACES = (_beginners, _same_bytes, _other_bytes, _movers, _finishers)
+
+
+Race = Callable[[Machine], tuple[Callable[[], object], ...]]
+
+
+def raced(race: Race, seed: int, *, one_process: bool, states: int) -> Finding:
+    """One race by one plan: what was told holds at its end, and after a crash in it."""
+    baton = _a_plan(seed)
+    machine = Machine(baton=baton, one_process=one_process)
+    with pytest.MonkeyPatch.context() as patched:
+        for room in (history, rooms):
+            patched.setattr(room, "threading", SimpleNamespace(Lock=baton.lock))
+        raised = [error for error in baton.run(*race(machine)) if error is not None]
+    assert not raised, f"plan {seed}: {raised}"
+    changes = machine.volume.changes
+    told = tuple(change.value for change in changes if change.kind == "promise")
+    finding = Finding()
+    end = CrashState(machine.volume.copied(), told, power=False, where=f"plan {seed}, at the end")
+    finding.count(end, wrongs(end))
+    for model in ("kill", "weak"):
+        finding.add(
+            explore(machine.base, changes, wrongs, model=model, most=states, seed=seed),
+            f"plan {seed}",
+        )
+    return finding
+
+
+@pytest.mark.parametrize("one_process", [False, True])
+@pytest.mark.parametrize("race", RACES)
+def test_a_race_keeps_its_word(race: Race, one_process: bool) -> None:
+    finding = Finding()
+    for seed in range(12):
+        finding.add(raced(race, seed, one_process=one_process, states=20))
+    assert finding.clean, finding
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("one_process", [False, True])
+@pytest.mark.parametrize("race", RACES)
+def test_a_race_keeps_its_word_in_full(race: Race, one_process: bool) -> None:
+    finding = Finding()
+    for seed in range(300):
+        finding.add(raced(race, seed, one_process=one_process, states=50))
+    print(f"\n{race.__name__}, one process {one_process}: {finding}")
+    assert finding.clean, finding
+
+
+# ---------------------------------------------------------------- worse than one crash
+
+
+def twice(script: Script, seed: int, *, states: int) -> Finding:
+    """A crash, a recovery that goes on, and a power cut in the middle of that."""
+    chance = random.Random(seed)
+    machine = Machine()
+    script(machine)
+    first: list[CrashState] = []
+    explore(
+        machine.base,
+        machine.volume.changes,
+        lambda crash: first.append(crash) or [],  # type: ignore[func-returns-value]
+        model=chance.choice(MODELS),
+        most=40,
+        seed=seed,
+    )
+    found = chance.choice(first)
+    again = Machine(
+        found.volume.copied(recording=True), boot=NEXT_BOOT if found.power else FIRST_BOOT
+    )
+    upload = an_upload()
+    told = [one for one in found.promises if one.upload == upload]
+    if told and not any(one.cancelling for one in told):
+        client = Client(again, again.process(), upload, told[0].content, bounds=told[0].bounds)
+        with contextlib.suppress(UploadError):
+            client.complete()
+
+    def recover(crash: CrashState) -> list[tuple[str, str]]:
+        crash = replace(crash, promises=(*found.promises, *crash.promises))
+        return list(wrongs(crash, boot="boot-3"))
+
+    return Finding().add(
+        explore(again.base, again.volume.changes, recover, model="weak", most=states),
+        f"after {found.where}",
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_two_crashes_in_a_row(script: Script) -> None:
+    finding = Finding()
+    for seed in range(8):
+        finding.add(twice(script, seed, states=60))
+    assert finding.clean, finding
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_two_crashes_in_a_row_in_full(script: Script) -> None:
+    finding = Finding()
+    for seed in range(120):
+        finding.add(twice(script, seed, states=150))
+    print(f"\n{script.__name__}, twice: {finding}")
+    assert finding.clean, finding
+
+
+def failing(script: Script, call: int, *, states: int) -> tuple[bool, Finding]:
+    """One call fails and the process lives on; whoever is refused tries again; then a power cut.
+
+    After a failed sync the kernel takes the pages for clean: later syncs do not write them.
+    """
+    machine = Machine()
+    faults = Faults(call, error=lambda: OSError(errno.EIO, "broken"))
+    processes = iter([machine.process(faults)])
+    normal = machine.process
+    machine.process = lambda *_: next(processes, None) or normal()  # type: ignore[method-assign]
+    for _ in range(3):
+        try:
+            script(machine)
+            break
+        except (UploadError, OSError):
+            continue
+    finding = explore(machine.base, machine.volume.changes, wrongs, model="weak", most=states)
+    return faults.fired, finding
+
+
+@pytest.mark.parametrize("script", [three_chunks, kept_chunks, long_request])
+def test_a_power_cut_after_a_failed_call(script: Script) -> None:
+    finding = Finding()
+    for call in range(1, 500):
+        fired, more = failing(script, call, states=16)
+        finding.add(more, f"call {call}")
+        if not fired:
+            break
+    assert finding.clean, finding
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("script", [three_chunks, kept_chunks, long_request])
+def test_a_power_cut_after_a_failed_call_in_full(script: Script) -> None:
+    finding = Finding()
+    for call in range(1, 500):
+        fired, more = failing(script, call, states=400)
+        finding.add(more, f"call {call}")
+        if not fired:
+            break
+    print(f"\n{script.__name__}, failed calls: {finding}")
+    assert finding.clean, finding
