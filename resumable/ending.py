@@ -166,7 +166,8 @@ class Ender:
             if standing.previous is not None:
                 raise Conflict("The upload is finished and cannot be cancelled.", code="finished")
             raise NotFound("Upload not found")
-        if _may_be_guessed(operation.reference, status.upload) and caller.owner is None:
+        known = caller.trusted or caller.owner is not None
+        if not known and _may_be_guessed(operation.reference, status.upload):
             raise NotFound("Upload not found")
         self._registry.authorize(caller, "cancel", status.upload)
         self._store.discard(status.upload)
@@ -231,9 +232,10 @@ class Ender:
 
 def _may_be_guessed(reference: Reference, upload: Upload) -> bool:
     """Ids that clients choose may be anybody's guess; ours are not."""
-    if not isinstance(reference, ByClientId) or upload.client_id is None:
+    if upload.client_id is None:
         return False
-    return reference.guessable
+    # Whoever can guess a client's id can compute the id that is derived from it.
+    return not isinstance(reference, ByClientId) or reference.guessable
 
 
 def whole_length(status: Status, facts: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from resumable.errors import (
     DigestMismatch,
     Interrupted,
     TooLarge,
+    Unavailable,
 )
 from resumable.herald import Herald
 from resumable.interfaces import Payload, Placing
@@ -95,7 +96,8 @@ class Receiver:
     def _loaded(self, upload: Upload) -> Status:
         status = self._store.load(upload.id)
         if status is None:
-            raise Conflict("This upload has just been cancelled.", code="cancelled")
+            # Another request began it and took it back: this one may begin it anew.
+            raise Unavailable("This upload has just been cancelled. Send the chunk again.")
         return status
 
     def _forget(self, upload: Upload, *, with_bytes: bool) -> None:
@@ -147,7 +149,6 @@ class Receiver:
     ) -> Known:
         if not alone:
             self._registry.authorize(caller, "append", status.upload)
-        self._herald.created(status)
         if status.state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
         facts = new_facts(operation, status)
@@ -162,6 +163,8 @@ class Receiver:
             if facts:
                 check_facts(facts, self._store.note(status.upload, facts))
             placed = placing.commit(number)
+        # Only now: of a first chunk that was refused nothing is left that anybody could hear of.
+        self._herald.created(placed.status)
         number = operation.number if placed.number is None else placed.number
         return Known(placed.status, self._chunk_size, number, placed.duplicate)
 

@@ -96,3 +96,18 @@ def test_cancelled_is_told_again_until_the_host_has_heard(tmp_path: Path) -> Non
     middleware.uploads.sweep()
     middleware.uploads.sweep()
     assert heard == [made.id, made.id]
+
+
+def test_created_is_not_told_of_a_chunk_that_was_refused(tmp_path: Path) -> None:
+    heard: list[str] = []
+    app = TestApp(
+        ResumableUploads(
+            None, tmp_path, durability="process", created=lambda upload: heard.append(upload.id)
+        )
+    )
+    headers = {"X-Upload-Id": "film", "X-Chunk-Index": "0", "X-Total-Chunks": "1"}
+    wrong = {**headers, "X-Chunk-Digest": "crc32c:00000000"}
+    app.put("/upload-chunk", DATA, headers=wrong, status=422)
+    assert heard == []
+    app.put("/upload-chunk", DATA, headers=headers)
+    assert len(heard) == 1

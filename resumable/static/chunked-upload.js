@@ -17,7 +17,7 @@ const SPEED_SPAN = 5000;
 const OFFLINE_PROBE = 30_000;
 const MEMORY_SPAN = 30 * 24 * 60 * 60 * 1000;
 const PREFIX = 'resumable:';
-const RETRIED = new Set([408, 423, 425, 429, 460]);
+const RETRIED = new Set([408, 422, 423, 425, 429, 460]);
 const FINAL = new Set([501, 505]);
 const OWN_OPTIONS = ['chunkThreshold', 'maxConcurrent', 'resumable', 'signal'];
 
