@@ -46,10 +46,10 @@ class OpenUpload:
         try:
             self.journal = self._opened(disk.open(self.path(), append=True, create=create))
             self.data: int | None = None
-            self.find_data()
             self.identity = disk.identity(self.journal)
             self._history = histories.of(disk, self.journal)
-            self._catch_up()
+            self.refresh()
+            self.find_data()
         except BaseException:
             self.discard()
             raise
@@ -61,18 +61,17 @@ class OpenUpload:
         return self.room / (self.id + suffix)
 
     def find_data(self) -> None:
-        """Open the data file, if it is there."""
-        if self.data is None:
-            with contextlib.suppress(FileNotFoundError):
-                self.data = self._opened(self.disk.open(self.path(DATA)))
-                self._mark()
+        """Open the data file, once the birth line says that it is there.
 
-    def _catch_up(self) -> None:
-        self.refresh()
-        if self.data is None and self.ledger.state is State.RECEIVING:
-            # Opened while the upload was being born.
-            self.find_data()
-            self.refresh()
+        Before that line a file of this name may be what a dead beginner left, and when the journal
+        has lost its name it may be another upload's.
+        """
+        if self.data is None and self.ledger.upload is not None:
+            with contextlib.suppress(FileNotFoundError):
+                found = self._opened(self.disk.open(self.path(DATA)))
+                if self.is_current():
+                    self.data = found
+                    self._mark()
 
     def _opened(self, descriptor: int) -> int:
         self._open.callback(self.disk.close, descriptor)
@@ -103,7 +102,7 @@ class OpenUpload:
             if not self.is_current():
                 return False
             self._mark()
-            self._catch_up()
+            self.refresh()
         except OSError:
             return False
         return True

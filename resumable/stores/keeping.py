@@ -109,8 +109,8 @@ def gather(session: Session) -> None:
     """
     while session.ledger.state is State.RECEIVING and (ready := session.ready()):
         intact = _intact(session, ready)
-        if intact and not _moved(session, intact):
-            return
+        if intact:
+            _try_to_move(session, intact)
 
 
 def _intact(session: Session, ready: list[Kept]) -> list[Kept]:
@@ -146,23 +146,19 @@ def _lose(session: Session, kept: Kept) -> None:
         _remove(session, [kept])
 
 
-def _moved(session: Session, batch: list[Kept]) -> bool:
-    """Whether it goes on: not when the upload has ended meanwhile."""
+def _try_to_move(session: Session, batch: list[Kept]) -> None:
     start = session.ledger.start_of(batch[0].number)
     if start is None:
-        return True
+        return
     try:
         _move(session, batch, start)
     except Conflict:
-        session.refresh()
-        if session.ledger.state is not State.RECEIVING:
-            return False
         if len(batch) > 1:
-            return _moved(session, batch[:1])
-        _lose(session, batch[0])
+            _try_to_move(session, batch[:1])
+        else:
+            _lose(session, batch[0])
     except FileNotFoundError:
         session.refresh()
-    return True
 
 
 def _move(session: Session, batch: list[Kept], start: int) -> None:

@@ -264,8 +264,7 @@ class Ledger:
         self.discarded = True
 
     def _learn_sure(self, record: Record) -> None:
-        if record["boot"] == self.boot:
-            self.sure = max(self.sure, record["to"])
+        self.sure = max(self.sure, record["to"])
 
 
 _KINDS: Mapping[str, Callable[[Ledger, Record], None]] = {

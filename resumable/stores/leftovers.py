@@ -42,8 +42,8 @@ class Leftovers:
                 return
             self.empty(session)
             self._unlink(session.path())
+        # Without a sync: an ended upload that comes back is still an ended one.
         session.forget()
-        self._rooms.sync(session.room)
 
     def tidy(self, older_than: float) -> int:
         """Remove what is older (seconds since the epoch) and belongs to nobody; its number."""
@@ -72,10 +72,16 @@ class Leftovers:
             if KEPT in name:
                 known = {kept.name for kept in tuple(session.ledger.kept.values())}
                 return name not in known and self._unlink(self._rooms.uploads / name)
-            if not point and _was_never_born(session) and session.claim():
-                self.remove(session)
-                return True
-        return False
+            return not point and self._remove_unborn(session)
+
+    def _remove_unborn(self, session: Session) -> bool:
+        """What a dead beginner left, unless somebody begins it anew just now."""
+        with session.all_locked():
+            if not session.is_current() or not _was_never_born(session):
+                return False
+            self._unlink(session.path(DATA))
+            self._unlink(session.path())
+        return True
 
     def _unlink(self, path: Path) -> bool:
         with contextlib.suppress(FileNotFoundError):
@@ -86,5 +92,6 @@ class Leftovers:
 
 def _was_never_born(session: Session) -> bool:
     known = session.ledger
+    session.find_data()
     missing = session.data is None and known.state is State.RECEIVING
     return known.upload is None or missing

@@ -72,7 +72,7 @@ class LocalStore:
         self._rooms = Rooms(self.root, self._disk, full=self._full, floor=free_space)
         self._publisher = Publisher(self._disk, self._rooms)
         self._shelf = Shelf(self._disk, self._rooms)
-        self._leftovers = Leftovers(self._disk, self._rooms, self._session)
+        self._leftovers = Leftovers(self._disk, self._rooms, self._opened)
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.root)!r})"
@@ -83,7 +83,7 @@ class LocalStore:
         self._rooms.check_room(upload.length or 0)
         while True:
             self._rooms.prepare()
-            with self._session(upload.id, create=True) as session, translated("beginning"):
+            with self._opened(upload.id, create=True) as session, translated("beginning"):
                 born = self._born(session, upload)
             if born is not None:
                 return born
@@ -93,7 +93,6 @@ class LocalStore:
         with session.all_locked():
             if not session.is_current():
                 return None
-            session.find_data()
             if _is_upload(session):
                 return False
             if self._disk.size(session.journal):
@@ -107,13 +106,13 @@ class LocalStore:
 
     def load(self, id: str) -> Status | None:
         try:
-            session = self._session(id)
+            session = self._opened(id)
         except NotFound:
             return None
         with session, translated("reading what is known"):
             if not _is_upload(session):
                 return None
-            with contextlib.suppress(NoRoom):
+            with contextlib.suppress(NoRoom), translated("recording"):
                 # What cannot be recorded now is not reported now.
                 session.promote()
             try_to_gather(session)
@@ -132,7 +131,7 @@ class LocalStore:
     ) -> LocalPlacing:
         self._rooms.check_room(length or 0)
         return LocalPlacing(
-            partial(self._session, upload.id),
+            partial(self._session, upload),
             start,
             length=length,
             digest=digest,
@@ -144,11 +143,11 @@ class LocalStore:
         self, upload: Upload, number: int | None, *, digest: Digest | None = None
     ) -> LocalKeeping:
         self._rooms.check_room(0)
-        return LocalKeeping(partial(self._session, upload.id), number, digest=digest)
+        return LocalKeeping(partial(self._session, upload), number, digest=digest)
 
     def gather(self, upload: Upload) -> None:
         """Move kept chunks whose start has become known into their place."""
-        with self._session(upload.id) as session, translated("placing a chunk"):
+        with self._session(upload) as session, translated("placing a chunk"):
             gather(session)
 
     def spool(self, payload: Payload) -> SpooledFile:
@@ -159,7 +158,7 @@ class LocalStore:
     # ------------------------------------------------------------ facts
 
     def note(self, upload: Upload, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-        with self._session(upload.id) as session, translated("recording facts"):
+        with self._session(upload) as session, translated("recording facts"):
             with session.facts_locked():
                 known = session.ledger.facts
                 news = {name: value for name, value in facts.items() if name not in known}
@@ -168,16 +167,16 @@ class LocalStore:
             return session.status().facts
 
     def tell(self, upload: Upload, event: str) -> None:
-        with self._session(upload.id) as session, translated("recording"):
+        with self._session(upload) as session, translated("recording"):
             # Without a sync: what a power cut forgets is told once more.
             session.append(records.told(event), durable=False)
 
     def echo(self, upload: Upload, number: int) -> None:
-        with self._session(upload.id) as session, translated("recording"):
+        with self._session(upload) as session, translated("recording"):
             session.append(records.echo(number))
 
     def echoed(self, upload: Upload) -> frozenset[int]:
-        with self._session(upload.id) as session:
+        with self._session(upload) as session:
             return session.ledger.echoed
 
     # ------------------------------------------------------------ the end
@@ -191,7 +190,7 @@ class LocalStore:
         facts: Mapping[str, Any] | None = None,
         crc32c: int | None = None,
     ) -> Status:
-        with self._session(upload.id) as session, translated("finishing"):
+        with self._session(upload) as session, translated("finishing"):
             while session.ledger.state is State.RECEIVING:
                 session.writable()
                 session.promote()
@@ -203,7 +202,7 @@ class LocalStore:
             return session.status()
 
     def verdict(self, upload: Upload, accepted: bool) -> Status:
-        with self._session(upload.id) as session, translated("recording the digest's verdict"):
+        with self._session(upload) as session, translated("recording the digest's verdict"):
             session.append(records.verdict(accepted))
             finished, agreed = session.ledger.finished, session.ledger.accepted
             if finished is not None:
@@ -213,7 +212,7 @@ class LocalStore:
             return session.status()
 
     def discard(self, upload: Upload, *, unless_busy: bool = False) -> bool:
-        with self._session(upload.id) as session, translated("discarding"):
+        with self._session(upload) as session, translated("discarding"):
             if unless_busy and not session.claim():
                 return False
             with session.all_locked():
@@ -227,7 +226,7 @@ class LocalStore:
     def remove(self, upload: Upload) -> None:
         with (
             contextlib.suppress(NotFound),
-            self._session(upload.id) as session,
+            self._session(upload) as session,
             translated("removing"),
         ):
             if not session.status().ended:
@@ -274,7 +273,16 @@ class LocalStore:
 
     # ------------------------------------------------------------ files
 
-    def _session(self, id: str, *, create: bool = False) -> Session:
+    def _session(self, upload: Upload) -> Session:
+        """Raises NotFound when there is no such upload, or another one under its id."""
+        session = self._opened(upload.id)
+        born = session.ledger.upload
+        if born is not None and born.token != upload.token:
+            session.close()
+            raise NotFound("Upload not found")
+        return session
+
+    def _opened(self, id: str, *, create: bool = False) -> Session:
         """Raises NotFound where no such upload is, unless its journal may be made."""
         try:
             with translated("opening an upload"):
@@ -300,6 +308,8 @@ class LocalStore:
 def _is_upload(session: Session) -> bool:
     """Was it born with all its files? A power cut in the middle of a birth may leave a part."""
     known = session.ledger
+    if known.state is State.RECEIVING:
+        session.find_data()
     if known.upload is None:
         return False
     return session.data is not None or known.state is not State.RECEIVING

@@ -214,10 +214,7 @@ class LocalPlacing:
             # A chunk's line counts only behind the lines of all its bytes, other writers' too.
             if self._rests_on_others():
                 session.promote()
-            if session.ledger.voids != self._voids:
-                # The failed sync of another request may have dropped these bytes as well.
-                raise _failed()
-            session.sync(self._placed, *more)
+            session.sync(self._placed, *more, voids=self._voids)
         self._placed, self._since_sync = [], 0
 
     def _rests_on_others(self) -> bool:

@@ -58,6 +58,7 @@ class Publisher:
     def publish(self, session: Session, describe: Describe) -> None:
         """Link, sync, record, sync, and only then let go of the first name."""
         if session.ledger.finished is None:
+            self._rooms.prepare()
             self._publish(session, describe)
         with contextlib.suppress(FileNotFoundError):
             self._disk.unlink(session.path(DATA))

@@ -12,7 +12,7 @@ sealed     a finish has begun, with its facts; no writer may add
 finished   the object is visible                  verdict    its whole-file digest was compared
 told       the host heard of an event             echo       a finished chunk came once more
 discarded  the upload has ended without an object
-sure       in this boot: the first `to` bytes of the journal survive a power cut
+sure       the first `to` bytes of the journal survive a power cut
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def discarded() -> Record:
     return {"kind": "discarded"}
 
 
-def sure(to: int, boot: str) -> Record:
-    return {"kind": "sure", "to": to, "boot": boot}
+def sure(to: int) -> Record:
+    return {"kind": "sure", "to": to}
 
 
 def _range(extent: Extent) -> dict[str, int]:

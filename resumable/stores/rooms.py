@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from pathlib import Path
 
 from resumable.errors import NoRoom
@@ -25,7 +24,6 @@ class Rooms:
         self._full = full
         self._floor = floor
         self._prepared = False
-        self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """Make the rooms, once per process and again when they have gone; never at import."""
@@ -35,14 +33,13 @@ class Rooms:
             self._prepare()
 
     def _prepare(self) -> None:
-        with self._lock:
-            for room in (self.uploads, self.finished, self.new, self.spool):
-                self._make(room)
-            # Another process may have made any of them just now and not synced it yet.
-            for directory in self.uploads.parents:
-                with contextlib.suppress(PermissionError):
-                    self.sync(directory)
-            self._prepared = True
+        for room in (self.uploads, self.finished, self.new, self.spool):
+            self._make(room)
+        # Another process may have made any of them just now and not synced it yet.
+        for directory in self.uploads.parents:
+            with contextlib.suppress(PermissionError):
+                self.sync(directory)
+        self._prepared = True
 
     def _make(self, path: Path) -> None:
         """A directory and those above it."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterable
 
 from resumable.digests import crc32c, join_crc32c
 from resumable.errors import Conflict, NotFound
 from resumable.model import Chunk, Extent, State, Status
 from resumable.stores import journal, records
+from resumable.stores.disk import translated
 from resumable.stores.files import OpenUpload
 from resumable.stores.journal import Record
 from resumable.stores.ledger import Ledger
@@ -43,11 +46,17 @@ class Session(OpenUpload):
 
     def writable(self) -> int:
         """The data file, for an upload that still takes bytes."""
+        if self.data is None:
+            with translated("opening an upload"):
+                self.find_data()
+                self.refresh()
         state = self.ledger.state
-        if state is State.CANCELLED or self.ledger.upload is None:
+        if self.ledger.upload is None or state is State.CANCELLED:
             raise NotFound("Upload not found")
-        if state is not State.RECEIVING or self.data is None:
+        if state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
+        if self.data is None:
+            raise NotFound("Upload not found")
         return self.data
 
     def crc32c_of(self, start: int, length: int) -> int:
@@ -97,7 +106,7 @@ class Session(OpenUpload):
             self._sync_journal(end)
             # So the other processes need not sync it again before they repeat it.
             with contextlib.suppress(OSError):
-                self._append(records.sure(end, self.ledger.boot))
+                self._append(records.sure(end))
 
     def _append(self, *news: Record) -> int:
         lines = journal.encode(*news)
@@ -142,7 +151,8 @@ class Session(OpenUpload):
 
         Bytes of a writer that died are read again: what does not pass its CRC is void.
         """
-        unsynced = tuple(self.ledger.unsynced)
+        self.refresh()
+        voids, unsynced = self.ledger.voids, tuple(self.ledger.unsynced)
         if not (self.full and unsynced) or self.data is None:
             return
         good = [
@@ -150,22 +160,33 @@ class Session(OpenUpload):
             for extent in unsynced
             if self.crc32c_of(extent.start, extent.length) == extent.crc32c
         ]
-        self.sync(_joined(good), void=len(good) < len(unsynced))
+        self.sync(_joined(good), voids=voids, void=len(good) < len(unsynced))
 
-    def sync(self, extents: Iterable[Extent], *more: Record, void: bool = False) -> None:
+    def sync(
+        self, extents: Iterable[Extent], *more: Record, voids: int, void: bool = False
+    ) -> None:
         """Sync the data, then record that these extents are synced, then sync the record.
 
         A failed sync may have dropped bytes for good while the next one succeeds, so everything
-        placed before it becomes void.
+        placed before it becomes void; `voids` says how often that had happened when these bytes
+        were written or checked.
         """
+        self._check_voids(voids)
         try:
             if self.full and self.data is not None:
                 self.disk.sync_data(self.data)
         except OSError:
             self._void()
             raise
+        self._check_voids(voids)
         news = [records.synced(extent) for extent in extents]
         self.append(*news, *([records.void()] if void else []), *more)
+
+    def _check_voids(self, voids: int) -> None:
+        """Raise OSError when the failed sync of another request may have dropped these bytes."""
+        self.refresh()
+        if self.ledger.voids != voids:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def _void(self) -> None:
         try:

@@ -103,6 +103,7 @@ class TurnLock:
         self._held = False
 
     def __enter__(self) -> bool:
+        self._baton.step()
         while self._held:
             self._baton.wait()
         self._held = True

@@ -28,6 +28,7 @@ class _Open:
     node: Node
     append: bool
     writable: bool
+    faults_seen: int = 0
 
 
 @dataclass(eq=False)
@@ -196,7 +197,8 @@ class MemoryDisk(Disk):
         self._change(perform)
 
     def sync_directory(self, path: Path) -> None:
-        self._sync(self._directory(path), fails_for_good=False)
+        node = self._directory(path)
+        self._change(lambda: self.volume.sync(node))
 
     def free(self, path: Path) -> int:
         self._node(path)
@@ -231,7 +233,7 @@ class MemoryDisk(Disk):
 
     def _opened(self, node: Node, *, append: bool, writable: bool = True) -> int:
         descriptor = next(self._descriptors)
-        self.open_files[descriptor] = _Open(node, append, writable)
+        self.open_files[descriptor] = _Open(node, append, writable, node.faults)
         return descriptor
 
     def close(self, descriptor: int) -> None:
@@ -292,15 +294,22 @@ class MemoryDisk(Disk):
         self._change(lambda: self.volume.truncate(node, length))
 
     def sync_data(self, descriptor: int) -> None:
-        self._sync(self._file(descriptor).node)
+        """Each open file hears of a failed sync once, as Linux has it since 4.13 (errseq)."""
+        file = self._file(descriptor)
 
-    def _sync(self, node: Node, *, fails_for_good: bool = True) -> None:
+        def perform() -> None:
+            if file.faults_seen < file.node.faults:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            self.volume.sync(file.node)
+
         try:
-            self._change(lambda: self.volume.sync(node))
+            self._change(perform)
         except OSError:
-            # The kernel has forgotten that these pages are not on the disk.
-            if fails_for_good:
-                self.volume.sync(node, failed=True)
+            if file.faults_seen == file.node.faults:
+                # The kernel has forgotten that these pages are not on the disk.
+                file.node.faults += 1
+                self.volume.sync(file.node, failed=True)
+            file.faults_seen = file.node.faults
             raise
 
     def _change(self, perform: Callable[..., _T], tear: Callable[[], object] | None = None) -> _T:

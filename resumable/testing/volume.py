@@ -20,6 +20,7 @@ class Node:
     entries: dict[str, int] | None = None
     data: bytearray = field(default_factory=bytearray)
     modified: float = 0.0
+    faults: int = 0
 
     @property
     def is_directory(self) -> bool:

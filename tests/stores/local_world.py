@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from resumable.errors import UploadError
+from resumable.errors import Conflict, UploadError
 from resumable.model import Finished, State, Status, Upload
 from resumable.stores.local import LocalStore
 from resumable.testing.baton import Baton
@@ -70,13 +70,19 @@ class Machine:
         self.durability = durability
         self.baton = baton
         self.locks = Locks(baton.wait if baton else None)
+        self.faults: Faults | None = None
         self._only: LocalStore | None = None
         self._one_process = one_process
 
     def process(self, faults: Faults | None = None) -> LocalStore:
-        """The store of another process, or of another thread where there is but one process."""
+        """The store of another process, or of another thread where there is but one process.
+
+        The first one gets the `faults` that the machine was given.
+        """
         if self._one_process and self._only is not None:
             return self._only
+        if faults is None:
+            faults, self.faults = self.faults, None
         pace = self.baton.step if self.baton else lambda: None
         disk = MemoryDisk(
             self.volume, faults=faults, locks=self.locks, clock=lambda: 1000.0, pace=pace
@@ -85,6 +91,10 @@ class Machine:
             ROOT, durability=self.durability, free_space=0, disk=disk, boot=self.boot
         )
         return self._only
+
+    def forget_processes(self) -> None:
+        """All that were there have died."""
+        self._only = None
 
 
 @dataclass(frozen=True)
@@ -159,10 +169,14 @@ class Client:
             self._told_status(status)
         return status
 
-    def finish(self, **facts: Any) -> Status:
-        status = self.store.finish(
-            self.upload, len(self.content), describing(self.upload), facts=facts
-        )
+    def remove_if_cancelled(self) -> None:
+        """As an engine does it that has found an upload cancelled."""
+        with contextlib.suppress(Conflict):
+            self.store.remove(self.upload)
+
+    def finish(self, length: int | None = None, **facts: Any) -> Status:
+        length = len(self.content) if length is None else length
+        status = self.store.finish(self.upload, length, describing(self.upload), facts=facts)
         self._told_status(status)
         return status
 
@@ -243,6 +257,8 @@ def _wrongs_of(
     store = machine.process()
     status = store.load(upload.id)
     states = {one.state for one in told}
+    if {State.CANCELLED, State.COMPLETE} <= states:
+        yield "corrupt", "the upload was finished and cancelled"
     if State.CANCELLED in states:
         if status is not None and status.state is not State.CANCELLED:
             yield "lost", "a cancelled upload has come back"
@@ -252,7 +268,7 @@ def _wrongs_of(
         return
     content, rivals = told[-1].content, told[-1].rivals
     if State.COMPLETE in states:
-        yield from _wrong_object(store, upload, (content, *rivals))
+        yield from _wrong_object(machine, upload, told)
         return
     if status is None:
         yield "lost", "the upload is unknown"
@@ -263,7 +279,7 @@ def _wrongs_of(
     if resume and not rivals:
         bounds = told[-1].bounds
         Client(machine, machine.process(), upload, content, bounds=bounds).complete()
-        yield from _wrong_object(machine.process(), upload, (content,))
+        yield from _wrong_object(machine, upload, told)
 
 
 def _wrong_knowledge(status: Status, told: list[Told]) -> Iterator[tuple[str, str]]:
@@ -297,22 +313,23 @@ def _wrong_bytes(volume: Volume, status: Status, told: list[Told]) -> Iterator[t
         elif not all(any(data[at] == one[at] for one in contents) for at in range(start, end)):
             yield "corrupt", f"bytes {start} to {end}"
     for one in told:
-        if one.exact is not None:
+        if one.exact is not None and status.extents.covers(*one.exact):
             here = slice(*one.exact)
             if data[here] != one.content[here]:
                 yield "corrupt", f"bytes {one.exact} are another writer's"
 
 
-def _wrong_object(
-    store: LocalStore, upload: Upload, contents: tuple[bytes, ...]
-) -> Iterator[tuple[str, str]]:
+def _wrong_object(machine: Machine, upload: Upload, told: list[Told]) -> Iterator[tuple[str, str]]:
+    store = machine.process()
     finished = store.find(upload.token)
     if finished is None:
         yield "lost", "the finished object"
         return
-    with closing(store.read(finished, 0, finished.size)) as stored:
-        data = b"".join(stored)
-    if len(data) < len(contents[0]):
+    disk = MemoryDisk(machine.volume)
+    data = disk.read_at(disk.open_to_read(store.path(finished)), 1 << 30, 0)
+    known = max((end for one in told for _, end in one.extents), default=0)
+    if len(data) < max(known, finished.size):
         yield "short", f"the object has {len(data)} bytes"
-    elif data not in contents:
+    contents = (told[-1].content, *told[-1].rivals)
+    if len(data) > finished.size or data not in [one[: finished.size] for one in contents]:
         yield "corrupt", "the object"

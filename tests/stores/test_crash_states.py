@@ -5,20 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import random
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 from types import SimpleNamespace
 
 import pytest
 
-from resumable.errors import Conflict, UploadError
-from resumable.stores import history, placing, rooms
+from resumable.errors import Conflict, DigestMismatch, NotFound, UploadError
+from resumable.model import Digest, State
+from resumable.stores import history, placing
+from resumable.stores.publishing import seal
 from resumable.testing.baton import Baton
 from resumable.testing.crash_states import CrashState, Finding, explore
 from resumable.testing.faults import Faults
+from resumable.testing.memory import MemoryDisk
 from tests.stores.local_world import (
     FIRST_BOOT,
     NEXT_BOOT,
+    ROOT,
     Client,
     Machine,
     an_upload,
@@ -88,7 +93,28 @@ def finished_twice(machine: Machine) -> None:
     client.remove()
 
 
-SCRIPTS = (three_chunks, kept_chunks, long_request, cancelled, finished_twice)
+def garbage_behind_the_end(machine: Machine) -> None:
+    """Bytes that were not what the client meant lie behind those that are finished."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(12))
+    client.begin()
+    with (
+        contextlib.suppress(DigestMismatch),
+        client.store.placing(client.upload, 12, digest=Digest("md5", bytes(16))) as placing,
+    ):
+        placing.write(memoryview(b"garbage behind the end"))
+        placing.commit()
+    client.place(0, 12)
+    client.finish()
+
+
+SCRIPTS = (
+    three_chunks,
+    kept_chunks,
+    long_request,
+    cancelled,
+    finished_twice,
+    garbage_behind_the_end,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -132,13 +158,72 @@ def test_without_syncs_a_dead_process_loses_nothing(script: Script) -> None:
     assert finding.clean, finding
 
 
+def test_without_syncs_a_power_cut_loses_but_never_lies() -> None:
+    machine = Machine(durability="process")
+    client = Client(machine, machine.process(), an_upload(), some_bytes(30), bounds=(9, 15, 24, 30))
+    client.begin()
+    client.keep(2, 15, 24)
+    client.place(0, 9, 0)
+    client.cut(24, 28)
+
+    def recover(crash: CrashState) -> list[tuple[str, str]]:
+        return list(wrongs(crash, durability="process"))
+
+    finding = explore(machine.base, machine.volume.changes, recover, model="weak", most=400)
+    assert (finding.short, finding.corrupt) == (0, 0), finding
+    assert finding.lost
+
+
+def test_a_full_store_finishes_what_another_has_only_sealed() -> None:
+    """Bytes that nobody has synced are synced before anybody hears of the object."""
+    machine = Machine(durability="process")
+    client = Client(machine, machine.process(), an_upload(), some_bytes(24))
+    client.begin()
+    client.place(0, 24)
+    with client.store._session(client.upload) as session:
+        seal(session, 24, None, {})
+    machine.durability = "full"
+    client.store = machine.process()
+    client.finish()
+
+    def recover(crash: CrashState) -> list[tuple[str, str]]:
+        full = tuple(one for one in crash.promises if one.state is State.COMPLETE)
+        return list(wrongs(replace(crash, promises=full)))
+
+    finding = explore(machine.base, machine.volume.changes, recover, model="weak", most=600)
+    assert finding.clean, finding
+
+
 # ---------------------------------------------------------------- races
 
 
-def _a_plan(seed: int) -> Baton:
-    chance = random.Random(seed)
-    longest = chance.choice((3, 10, 40, 120))
-    return Baton([chance.randrange(longest) + 1 for _ in range(chance.randrange(1, 14))])
+@dataclass(frozen=True)
+class Plan:
+    """Which task begins, and after how many steps each time the next one runs."""
+
+    first: int = 0
+    turns: tuple[int, ...] = ()
+    one_process: bool = False
+
+
+def plans(sweep: range, samples: int) -> Iterator[Plan]:
+    """One task is interrupted once, wherever in `sweep`, and some plans of many interruptions."""
+    for first, steps in product((0, 1), sweep):
+        yield Plan(first, (steps,), one_process=bool(steps % 2))
+    for seed in range(samples):
+        chance = random.Random(seed)
+        longest = chance.choice((3, 10, 40, 120))
+        turns = [chance.randrange(longest) + 1 for _ in range(chance.randrange(1, 14))]
+        yield Plan(seed % 3, tuple(turns), one_process=bool(seed % 2))
+
+
+def all_plans() -> Iterator[Plan]:
+    """Every single interruption, a grid of two, and many samples."""
+    for first, steps, one_process in product(range(4), range(1, 140), (False, True)):
+        yield Plan(first, (steps,), one_process)
+    for first, one, other in product(range(2), range(1, 120, 9), range(1, 120, 7)):
+        yield Plan(first, (one, other))
+    yield from plans(range(0), 300)
 
 
 def _beginners(machine: Machine) -> tuple[Callable[[], object], ...]:
@@ -232,51 +317,207 @@ def _finishers(machine: Machine) -> tuple[Callable[[], object], ...]:
     )
 
 
-RACES = (_beginners, _same_bytes, _other_bytes, _movers, _finishers)
+def _finish_and_write(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """One process finishes what is there while another one adds to it: only one of them can."""
+    one, two = (Client(machine, machine.process(), an_upload(), some_bytes(24)) for _ in range(2))
+    one.begin()
+    one.place(0, 12)
+
+    def finish() -> None:
+        with contextlib.suppress(Conflict):
+            one.finish(length=12)
+
+    def write() -> None:
+        with contextlib.suppress(Conflict):
+            two.place(12, 24, None, 8)
+
+    return finish, write
+
+
+def _finish_and_last_bytes(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """One process finishes as soon as the last bytes of another one are there."""
+    one, two = (Client(machine, machine.process(), an_upload(), some_bytes(24)) for _ in range(2))
+    one.begin()
+
+    def finish() -> None:
+        for _ in range(4):
+            with contextlib.suppress(Conflict):
+                one.finish()
+
+    return lambda: two.place(0, 24, None, 8), finish
+
+
+def _begin_again(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """A cancelled upload is removed by two processes while others begin it anew."""
+    clients = [Client(machine, machine.process(), an_upload(), some_bytes(12, 7)) for _ in range(4)]
+    old = Client(machine, machine.process(), an_upload(), some_bytes(12))
+    old.store.begin(old.upload)
+    with old.store.placing(old.upload, 0) as placing:
+        placing.write(memoryview(old.content))
+        placing.commit()
+    old.store.discard(old.upload)
+
+    def begin(client: Client) -> None:
+        client.begin()
+        with contextlib.suppress(NotFound):
+            client.place(0, 12)
+
+    return (
+        clients[0].remove_if_cancelled,
+        lambda: begin(clients[1]),
+        clients[2].remove_if_cancelled,
+        lambda: begin(clients[3]),
+    )
+
+
+def _early_bird(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """A process that has heard of an upload sends to it while it is being born."""
+    one, two = (Client(machine, machine.process(), an_upload(), some_bytes(12)) for _ in range(2))
+
+    def send() -> None:
+        for _ in range(5):
+            with contextlib.suppress(NotFound):
+                two.place(0, 12)
+
+    return one.begin, send
+
+
+def _begin_after_a_torn_birth(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """What a crash left of a birth is in the way of two processes that begin."""
+    one, two = (Client(machine, machine.process(), an_upload(), some_bytes(12)) for _ in range(2))
+    one.store.begin(one.upload)
+    disk = MemoryDisk(machine.volume)
+    journal = ROOT / ".resumable" / "uploads" / one.upload.id
+    disk.truncate(disk.open(journal), 50)
+
+    def send(client: Client) -> None:
+        client.begin()
+        client.place(0, 12)
+
+    machine.forget_processes()
+    one.store, two.store = machine.process(), machine.process()
+    return lambda: send(one), lambda: send(two)
+
+
+def _onlooker(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """One process sends, another one looks: what it is told was a promise too."""
+    one, two = (
+        Client(machine, machine.process(), an_upload(), some_bytes(16), bounds=(8, 16))
+        for _ in range(2)
+    )
+    one.begin()
+
+    def send() -> None:
+        one.keep(1, 8, 16)
+        one.place(0, 8, 0)
+
+    return send, lambda: [two.look() for _ in range(3)]
+
+
+def _tidy_beside_a_birth(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """An empty journal of a dead beginner is swept while another one begins with it."""
+    one, two = (Client(machine, machine.process(), an_upload(), some_bytes(12)) for _ in range(2))
+    another = Client(machine, machine.process(), an_upload("two"), b"")
+    another.begin()
+    disk = MemoryDisk(machine.volume)
+    disk.close(disk.create(ROOT / ".resumable" / "uploads" / one.upload.id))
+
+    def begin() -> None:
+        one.begin()
+        one.place(0, 12)
+
+    return begin, lambda: two.store.tidy(5000.0)
+
+
+RACES = (
+    _tidy_beside_a_birth,
+    _begin_after_a_torn_birth,
+    _onlooker,
+    _beginners,
+    _same_bytes,
+    _other_bytes,
+    _movers,
+    _finishers,
+    _finish_and_write,
+    _finish_and_last_bytes,
+    _begin_again,
+    _early_bird,
+)
 
 
 Race = Callable[[Machine], tuple[Callable[[], object], ...]]
 
 
-def raced(race: Race, seed: int, *, one_process: bool, states: int) -> Finding:
-    """One race by one plan: what was told holds at its end, and after a crash in it."""
-    baton = _a_plan(seed)
-    machine = Machine(baton=baton, one_process=one_process)
+def raced(race: Race, plan: Plan, *, states: int, failing: int | None = None) -> Finding:
+    """One race by one plan: what was told holds at its end, and after a crash in it.
+
+    With `failing` that call of the first process fails, and whoever is refused gives up.
+    """
+    baton = Baton(plan.turns)
+    machine = Machine(baton=baton, one_process=plan.one_process)
+    if failing is not None:
+        machine.faults = Faults(failing, error=lambda: OSError(errno.EIO, "broken"))
     with pytest.MonkeyPatch.context() as patched:
-        for room in (history, rooms):
-            patched.setattr(room, "threading", SimpleNamespace(Lock=baton.lock))
-        raised = [error for error in baton.run(*race(machine)) if error is not None]
-    assert not raised, f"plan {seed}: {raised}"
+        patched.setattr(history, "threading", SimpleNamespace(Lock=baton.lock))
+        tasks = race(machine)
+        first = plan.first % len(tasks)
+        raised = [error for error in baton.run(*tasks[first:], *tasks[:first]) if error]
+    if failing is not None:
+        raised = [error for error in raised if not isinstance(error, UploadError)]
+    assert not raised, f"{plan}: {raised}"
     changes = machine.volume.changes
     told = tuple(change.value for change in changes if change.kind == "promise")
+    end = CrashState(machine.volume.copied(), told, power=False, where="at the end")
     finding = Finding()
-    end = CrashState(machine.volume.copied(), told, power=False, where=f"plan {seed}, at the end")
     finding.count(end, wrongs(end))
-    for model in ("kill", "weak"):
-        finding.add(
-            explore(machine.base, changes, wrongs, model=model, most=states, seed=seed),
-            f"plan {seed}",
-        )
-    return finding
+    for model in ("kill", "weak") if states else ():
+        finding.add(explore(machine.base, changes, wrongs, model=model, most=states))
+    return Finding().add(finding, str(plan))
 
 
-@pytest.mark.parametrize("one_process", [False, True])
 @pytest.mark.parametrize("race", RACES)
-def test_a_race_keeps_its_word(race: Race, one_process: bool) -> None:
+def test_a_race_keeps_its_word(race: Race) -> None:
     finding = Finding()
-    for seed in range(12):
-        finding.add(raced(race, seed, one_process=one_process, states=20))
+    for plan in plans(range(1, 120), 0):
+        finding.add(raced(race, plan, states=0))
+    for plan in plans(range(5, 120, 23), 20):
+        finding.add(raced(race, plan, states=12))
     assert finding.clean, finding
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("one_process", [False, True])
 @pytest.mark.parametrize("race", RACES)
-def test_a_race_keeps_its_word_in_full(race: Race, one_process: bool) -> None:
+def test_a_race_keeps_its_word_in_full(race: Race) -> None:
     finding = Finding()
-    for seed in range(300):
-        finding.add(raced(race, seed, one_process=one_process, states=50))
-    print(f"\n{race.__name__}, one process {one_process}: {finding}")
+    for plan in all_plans():
+        finding.add(raced(race, plan, states=10))
+    print(f"\n{race.__name__}: {finding}")
+    assert finding.clean, finding
+
+
+def failing_races(race: Race, samples: int, *, states: int) -> Finding:
+    """A call of one process fails in the middle of a race."""
+    finding = Finding()
+    for seed, plan in enumerate(plans(range(0), samples)):
+        failing = random.Random(-seed).randrange(30, 70)
+        plan = replace(plan, one_process=False)
+        with contextlib.suppress(UploadError):
+            more = raced(race, plan, states=states, failing=failing)
+            finding.add(more, f"call {failing} failed")
+    return finding
+
+
+@pytest.mark.parametrize("race", [_same_bytes, _other_bytes, _movers])
+def test_a_race_with_a_failing_call(race: Race) -> None:
+    finding = failing_races(race, 24, states=12)
+    assert finding.clean, finding
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("race", [_same_bytes, _other_bytes, _movers])
+def test_a_race_with_a_failing_call_in_full(race: Race) -> None:
+    finding = failing_races(race, 400, states=50)
+    print(f"\n{race.__name__}, failing calls: {finding}")
     assert finding.clean, finding
 
 

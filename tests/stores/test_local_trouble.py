@@ -17,11 +17,21 @@ from typing import Any
 import pytest
 
 from resumable.digests import crc32c
-from resumable.errors import Broken, Conflict, NoRoom, NotFound, Unavailable, UploadError
-from resumable.model import MIB, Extents, State, Upload
-from resumable.stores import history, journal, records
+from resumable.errors import (
+    Broken,
+    Conflict,
+    DigestMismatch,
+    NoRoom,
+    NotFound,
+    Unavailable,
+    UploadError,
+)
+from resumable.model import MIB, Digest, Extents, State, Upload
+from resumable.stores import history, journal, placing, records
 from resumable.stores.disk import Disk
+from resumable.stores.ledger import Ledger
 from resumable.stores.local import LocalStore
+from resumable.stores.publishing import seal
 from resumable.testing.contract.base import (
     GivenPayload,
     an_upload,
@@ -32,7 +42,7 @@ from resumable.testing.contract.base import (
     place,
     some_bytes,
 )
-from resumable.testing.faults import Faults
+from resumable.testing.faults import Crash, Faults
 from resumable.testing.memory import MemoryDisk
 from resumable.testing.volume import Volume
 from tests.stores.local_storage import MemoryStorage
@@ -156,7 +166,98 @@ def test_few_files_stay_open_between_requests(make_store: Callable[..., LocalSto
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
+def test_two_requests_for_one_upload_leave_one_pair_of_files_open() -> None:
+    disk = MemoryDisk(Volume())
+    store = LocalStore("/storage", free_space=0, disk=disk)
+    upload = begun(store)
+    with (
+        store.placing(upload, 0) as one,
+        store.placing(upload, 1) as two,
+        store.placing(upload, 2) as three,
+    ):
+        for placing in (one, two, three):
+            placing.write(memoryview(b"x"))
+            placing.commit()
+    assert len(disk.open_files) == 2
+    store.close()
+    assert not disk.open_files
+
+
 # ---------------------------------------------------------------- stale memories
+
+
+def test_what_others_append_is_never_passed_over() -> None:
+    """One's own lines are told by their place: others may have the same length."""
+    disk = MemoryDisk(Volume())
+    file = disk.open(Path("/journal"), append=True, create=True)
+    known = history.History("boot")
+    mine, others = ({"kind": "told", "event": event} for event in ("mine", "next"))
+    end = disk.append(file, journal.encode(mine))
+    known.refresh(disk, file)
+    disk.append(file, journal.encode(others))
+    known.recorded(disk, file, [mine], 0, end)
+    known.refresh(disk, file)
+    assert known.ledger.told == {"mine", "next"}
+
+
+def test_a_line_that_is_still_on_its_way_is_read_when_it_is_whole() -> None:
+    disk = MemoryDisk(Volume())
+    file = disk.open(Path("/journal"), append=True, create=True)
+    known = history.History("boot")
+    lines = journal.encode(records.told("one"), records.told("two"))
+    for at in range(0, len(lines), 7):
+        disk.append(file, lines[at : at + 7])
+        known.refresh(disk, file)
+    assert known.ledger.told == {"one", "two"}
+    assert known.position == len(lines)
+
+
+def test_a_line_between_a_sync_and_its_note_is_not_vouched_for() -> None:
+    disk = MemoryDisk(Volume())
+    file = disk.open(Path("/journal"), append=True, create=True)
+    synced = disk.append(file, journal.encode(records.told("synced")))
+    disk.append(file, journal.encode(records.told("not synced")))
+    disk.append(file, journal.encode(records.sure(synced)))
+    known = history.History("boot")
+    known.refresh(disk, file)
+    assert known.sure == synced
+    end = disk.append(file, journal.encode(records.sure(disk.size(file))))
+    known.refresh(disk, file)
+    assert known.sure == known.position == end
+
+
+def test_a_kept_chunk_is_lost_by_name() -> None:
+    """After a failed sync lines are written again: they must mean the same as before."""
+    known = Ledger("boot")
+    first, second = (records.Kept(3, 5, 6, name) for name in ("first", "second"))
+    lines = [records.kept(first, "boot", durable=True), records.lost(first)]
+    for line in [*lines, records.kept(second, "boot", durable=True), *lines]:
+        known.fold(line)
+    assert known.kept == {3: second}
+
+
+# ---------------------------------------------------------------- another boot
+
+
+def test_what_is_not_synced_counts_in_the_same_boot_only(root: Path) -> None:
+    before = LocalStore(root, free_space=0, durability="process", boot="before")
+    upload = begun(before)
+    keep(before, upload, 2, b"waiting")
+    place(before, upload, 0, b"written", 0)
+    assert sorted(loaded(before, upload).chunks) == [0, 2]
+    for durability in ("process", "full"):
+        after = LocalStore(root, free_space=0, durability=durability, boot="after")
+        status = loaded(after, upload)
+        assert (status.extents, dict(status.chunks)) == (Extents(), {})
+
+
+def test_what_is_synced_counts_in_every_boot(root: Path) -> None:
+    before = LocalStore(root, free_space=0, boot="before")
+    upload = begun(before)
+    keep(before, upload, 2, b"waiting")
+    place(before, upload, 0, b"written", 0)
+    after = LocalStore(root, free_space=0, durability="process", boot="after")
+    assert sorted(loaded(after, upload).chunks) == [0, 2]
 
 
 def test_an_inode_number_that_is_used_again(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
@@ -358,6 +459,43 @@ def test_unsynced_bytes_that_are_not_what_was_written_are_void(root: Path) -> No
     assert content(store, finish(store, upload, 8).finished) == b"goodfine"
 
 
+def test_bytes_behind_the_end_do_not_reach_the_object(
+    make_store: Callable[..., LocalStore], root: Path
+) -> None:
+    store = make_store()
+    upload = begun(store)
+    place(store, upload, 0, b"all")
+    with pytest.raises(DigestMismatch):
+        place(store, upload, 3, b"not meant", digest=Digest("md5", bytes(16)))
+    finished = finish(store, upload, 3).finished
+    assert finished is not None
+    assert store.path(finished).read_bytes() == b"all"
+
+
+def test_a_foreign_file_with_the_name_of_an_object_stays(
+    make_store: Callable[..., LocalStore], root: Path
+) -> None:
+    store = make_store()
+    upload = begun(store)
+    place(store, upload, 0, b"all")
+    (root / upload.token).write_bytes(b"foreign")
+    with pytest.raises(Conflict):
+        finish(store, upload, 3)
+    assert (root / upload.token).read_bytes() == b"foreign"
+    assert store.find(upload.token) is None
+
+
+def test_a_long_body_with_a_wrong_digest_leaves_nothing(
+    make_store: Callable[..., LocalStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "_MARK", 8)
+    store = make_store()
+    upload = begun(store)
+    with pytest.raises(DigestMismatch):
+        place(store, upload, 0, some_bytes(100), digest=Digest("md5", bytes(16)), piece=9)
+    assert loaded(store, upload).extents == Extents()
+
+
 # ---------------------------------------------------------------- leftovers
 
 
@@ -386,17 +524,6 @@ def test_leftovers_are_tidied_when_they_are_old(
     assert all(stray.exists() for stray in strays)
     assert store.tidy(time.time() + 1000) == len(strays)
     assert sorted(root.rglob("*")) == needed
-
-
-def test_tidying_leaves_a_birth_alone(make_store: Callable[..., LocalStore], root: Path) -> None:
-    """A journal without its birth line belongs to a request that is just writing it."""
-    store = make_store()
-    upload = begun(store)
-    with store._session(upload.id) as session:
-        assert session.data is not None
-        (house(root) / "uploads" / upload.id).write_bytes(b"")
-        other = make_store()
-        assert other.tidy(time.time() + 1000) == 0
 
 
 def test_an_interrupted_birth_is_begun_anew(
@@ -509,6 +636,61 @@ def test_a_kept_chunk_that_a_position_contradicts_is_lost(
     assert status.extents == Extents([(0, 3)])
 
 
+def test_an_object_that_somebody_took_away_is_not_found(
+    make_store: Callable[..., LocalStore], root: Path
+) -> None:
+    store = make_store()
+    upload = begun(store)
+    place(store, upload, 0, b"all")
+    finish(store, upload, 3)
+    (root / upload.token).unlink()
+    assert store.find(upload.token) is None
+    assert list(store.list_finished()) == []
+
+
+def test_bytes_that_rest_on_a_failed_sync_are_not_acknowledged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Known bytes are compared, and may turn out to be lost before the commit."""
+    monkeypatch.setattr(placing, "_MARK", 8)
+    storage = MemoryStorage()
+    faults = Faults()
+    one, two = storage.process(faults), storage.process(Faults())
+    data, upload = some_bytes(24), an_upload()
+    one.begin(upload)
+    with two.placing(upload, 0, length=8) as resting:
+        with one.placing(upload, 0, length=24) as failing:
+            for at in range(0, 24, 8):
+                failing.write(memoryview(data)[at : at + 8])
+            resting.write(memoryview(data)[:8])
+            faults.error = lambda: OSError(errno.EIO, os.strerror(errno.EIO))
+            faults.at = faults.calls + 1
+            with pytest.raises(Unavailable):
+                failing.commit()
+        with pytest.raises(Unavailable):
+            resting.commit()
+    assert loaded(two, upload).extents == Extents()
+    with pytest.raises(Unavailable):
+        # Every file that was open hears of the failure once.
+        place(two, upload, 0, data)
+    place(two, upload, 0, data)
+    assert content(two, finish(two, upload, 24).finished) == data
+
+
+def test_nothing_unsynced_is_sealed(root: Path) -> None:
+    """A failed sync after the seal could not be made good by anybody."""
+    process = LocalStore(root, free_space=0, durability="process", boot="boot")
+    upload = begun(process)
+    place(process, upload, 0, b"unsynced")
+    full = LocalStore(root, free_space=0, boot="boot")
+    with full._session(upload) as session:
+        seal(session, 8, None, {})
+        assert session.ledger.state is State.RECEIVING
+        session.promote()
+        seal(session, 8, None, {})
+        assert session.ledger.state is State.FINISHING
+
+
 # ---------------------------------------------------------------- room
 
 
@@ -560,6 +742,25 @@ def test_a_waiting_chunk_on_a_full_disk_blocks_nobody() -> None:
     assert full.discard(upload)
     full.remove(upload)
     assert full.load(upload.id) is None
+
+
+def test_what_cannot_be_recorded_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks of a dead writer on a full disk: what survives a power cut is told, and no more."""
+    monkeypatch.setattr(placing, "_MARK", 8)
+    storage = MemoryStorage()
+    upload = an_upload()
+    faults = Faults()
+    store = storage.process(faults)
+    store.begin(upload)
+    place(store, upload, 0, b"synced")
+    with suppress(Crash), store.placing(upload, 6) as dying:
+        dying.write(memoryview(b"written and marked"))
+        faults.dead = True
+        raise Crash
+    storage.room = _used(storage)
+    assert loaded(storage.process(Faults()), upload).extents == Extents([(0, 6)])
+    storage.room = None
+    assert loaded(storage.process(Faults()), upload).extents == Extents([(0, 24)])
 
 
 class SmallDisk(Disk):
@@ -721,6 +922,18 @@ def test_the_work_of_a_chunk_does_not_grow_with_their_number(root: Path) -> None
     assert calls <= 30
     assert bytes_read <= 200
     assert syncs == 2
+
+
+def test_a_writer_that_gave_up_costs_the_later_ones_nothing(root: Path) -> None:
+    """While two may write the same bytes a commit reads them again; afterwards it does not."""
+    disk = CountingDisk()
+    store = LocalStore(root, free_space=0, disk=disk)
+    upload = begun(store)
+    with pytest.raises(DigestMismatch):
+        place(store, upload, 0, bytes(100_000), digest=Digest("md5", bytes(16)))
+    disk.bytes_read = 0
+    place(store, upload, 0, some_bytes(100_000))
+    assert disk.bytes_read < 1000
 
 
 def test_thousands_of_waiting_chunks_are_moved_with_few_syncs(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from resumable.model import Extents, Finished, State, Upload
 from resumable.testing.contract.base import (
     ContractBase,
     MakeStore,
+    an_upload,
     content,
     describe,
     describing,
@@ -229,6 +231,28 @@ class EndContract(ContractBase):
                 later.commit(4)
         place(make_store(), upload, 0, b"new")
         assert content(make_store(), finish(make_store(), upload, 3).finished) == b"new"
+
+    def test_another_upload_under_the_same_id_is_another_one(
+        self, make_store: MakeStore, upload: Upload
+    ) -> None:
+        """Whoever still means the first one must not touch the second."""
+        make_store().discard(upload)
+        make_store().remove(upload)
+        second = replace(upload, token=an_upload().token)
+        assert make_store().begin(second)
+        place(make_store(), second, 0, b"2nd", 0)
+        with pytest.raises(NotFound):
+            place(make_store(), upload, 3, b"1st", 1)
+        with pytest.raises(NotFound):
+            keep(make_store(), upload, 5, b"1st")
+        with pytest.raises(NotFound):
+            make_store().note(upload, {"length": 9})
+        with pytest.raises(NotFound):
+            make_store().discard(upload)
+        with pytest.raises(NotFound):
+            make_store().finish(upload, 3, describe)
+        make_store().remove(upload)
+        assert content(make_store(), finish(make_store(), second, 3).finished) == b"2nd"
 
     def test_an_upload_at_work_is_not_discarded(
         self, make_store: MakeStore, upload: Upload
