@@ -100,7 +100,7 @@ class Ender:
         return self._reloaded(status.upload) if echoed else status
 
     def _describe(
-        self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int, size: int
+        self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int
     ) -> Finished:
         media_type = sniff(head)
         named = safe_name(facts.get("filename") or upload.filename or "")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
-from resumable.errors import UploadError
+from resumable.errors import TooLarge, UploadError
 from resumable.http import Request, Response
-from resumable.model import Digest, Finished, Status, Upload
+from resumable.model import MIB, Digest, Finished, Status, Upload
 from resumable.operations import Caller, Operation, Outcome
 
 
@@ -72,13 +72,37 @@ class Dialect(Protocol):
 class Capabilities:
     """What a store can do. Sizes in bytes.
 
-    `part_size` is its unit, which clients are asked to align to; `concurrent_writers` says whether
-    several hosts may write one upload at once.
+    `part_size` is its unit, which clients are asked to align to. `most_parts`, `least_part` and
+    `largest_part` bound the parts of one object, where it is made of parts. `presence` says whether
+    the store knows that a request of another process is at work on an upload.
     """
 
     part_size: int
     max_size: int | None = None
-    concurrent_writers: bool = True
+    most_parts: int | None = None
+    least_part: int = 1
+    largest_part: int | None = None
+    presence: bool = True
+
+    def part_size_for(self, length: int | None, chunk_size: int | None = None) -> int:
+        """The part size of an upload: its client's chunk size where that makes good parts.
+
+        Raises TooLarge for a `length` that this store's parts cannot hold.
+        """
+        if self.most_parts is None:
+            return self.part_size
+        size = self.part_size
+        largest = self.largest_part or size
+        if chunk_size is not None and self.least_part <= chunk_size <= largest:
+            size = chunk_size
+        # A tenth of the numbers stays free, so that nobody's arithmetic is tight.
+        needed = -(-(length or 0) // (self.most_parts * 9 // 10))
+        if needed > largest:
+            raise TooLarge(
+                f"This storage takes at most {largest * (self.most_parts * 9 // 10)} bytes "
+                "in one upload."
+            )
+        return size if needed <= size else -(-needed // MIB) * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +136,7 @@ class Placing(Protocol):
         """Take the next bytes. Known bytes are compared, never overwritten.
 
         Raises Conflict where known bytes differ, NoRoom, Unavailable, and NotFound or Conflict when
-        the upload has ended meanwhile.
+        the upload has ended meanwhile; at the latest `commit` does.
         """
 
     def verify(self) -> None:
@@ -193,7 +217,8 @@ class Store(Protocol):
         `facts` are noted with the decision to finish. May be called again after a crash or beside
         another caller: the answer stays the same.
         Raises Conflict when bytes are missing or known beyond `length`, and DigestMismatch when
-        they have another CRC32C than the given one; either changes nothing.
+        they have another CRC32C than the given one; either changes nothing. A store that cannot
+        know the CRC32C before notes it as the fact `digest`: the upload is VERIFYING then.
         """
 
     def verdict(self, upload: Upload, accepted: bool) -> Status:
@@ -208,7 +233,8 @@ class Store(Protocol):
     def discard(self, upload: Upload, *, unless_busy: bool = False) -> bool:
         """End an unfinished upload: from now on no writer can add to it.
 
-        With `unless_busy` an upload that a request is at work on is left alone: False.
+        With `unless_busy` an upload that a request is at work on is left alone: False. A store
+        without presence takes every upload for one that was written to a short while ago.
         """
 
     def remove(self, upload: Upload) -> None:
@@ -229,8 +255,17 @@ class Store(Protocol):
     def read(self, finished: Finished, start: int, end: int) -> Reading:
         """The bytes `[start, end)` of a finished object, in pieces."""
 
+    def url(self, finished: Finished, expires: int, disposition: str) -> str | None:
+        """A URL straight to the storage, good for `expires` seconds; None where it cannot sign."""
+
     def delete(self, finished: Finished) -> None:
         """Remove a finished object and what is known of it."""
+
+    def check(self) -> list[str]:
+        """Write and forget again; sentences on what this storage does not do.
+
+        Raises UploadError with a sentence where it takes nothing.
+        """
 
 
 class SpooledPayload(Payload, Protocol):
@@ -251,7 +286,7 @@ class Reading(Protocol):
 
 # Given the facts, the head of the file (64 KiB at most), its CRC32C and its size: what shall be
 # remembered of the object?
-Describe = Callable[[Mapping[str, Any], bytes, int, int], Finished]
+Describe = Callable[[Mapping[str, Any], bytes, int | None, int], Finished]
 
 
 class Hooks(Protocol):

@@ -193,13 +193,14 @@ class Finished:
     """One finished object: where it is, what it is, and what its uploader said about it.
 
     `content_type` was sniffed from the bytes, never believed. `finished` is in seconds since the
-    epoch, `size` in bytes.
+    epoch, `size` in bytes. `crc32c` is None where the storage joined parts that it does not let
+    anybody read before. `location` is the object's name in the storage's own words.
     """
 
     id: str
     token: str
     size: int
-    crc32c: int
+    crc32c: int | None
     content_type: str
     filename: str
     finished: float
@@ -208,6 +209,7 @@ class Finished:
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = None
+    location: str | None = None
 
     @property
     def path(self) -> str:
@@ -216,7 +218,7 @@ class Finished:
 
     @property
     def etag(self) -> str:
-        return f"{self.token}-{self.crc32c:08x}"
+        return self.token if self.crc32c is None else f"{self.token}-{self.crc32c:08x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Receiver:
             reference=operation.reference,
             length=operation.length,
             filename=operation.filename,
+            chunk_size=operation.chunk_size,
         )
         status = Status.newborn(upload) if fresh else self._loaded(upload)
         try:
@@ -106,7 +107,7 @@ class Receiver:
         if status is None or status.state is not State.RECEIVING:
             return
         empty = not (status.extents or status.chunks or status.facts)
-        if (empty or with_bytes) and self._store.discard(upload, unless_busy=True):
+        if (empty or with_bytes) and self._store.discard(upload, unless_busy=not with_bytes):
             self._store.remove(upload)
 
     def _place_after_finish(

@@ -102,6 +102,7 @@ class Registry:
         length: int | None = None,
         filename: str | None = None,
         metadata: dict[str, object] | None = None,
+        chunk_size: int | None = None,
     ) -> tuple[Upload, bool]:
         """A new upload, durable when this returns; False: another request has just begun it.
 
@@ -112,7 +113,9 @@ class Registry:
         upload = Upload(
             id=id or new_id(),
             token=new_id(),
-            part_size=self.store.capabilities.part_size,
+            part_size=self.store.capabilities.part_size_for(
+                self.limits.max_size if length is None else length, chunk_size
+            ),
             created=self.clock(),
             owner=caller.owner,
             client_id=reference.value if isinstance(reference, ByClientId) else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,9 +102,12 @@ class Uploads:
         """Remove a finished object."""
         self._engine.store.delete(finished)
 
-    def check(self) -> None:
-        """Write to the storage and forget it again. Raises UploadError where that fails."""
-        self._engine.store.spool(empty_body()).close()
+    def check(self) -> builtins.list[str]:
+        """Write to the storage and forget it again; sentences on what it does not do.
+
+        Raises UploadError where that fails.
+        """
+        return self._engine.store.check()
 
     def sweep(self) -> Swept:
         """Expire, complete and tidy; run it now and then, anywhere, even several at once."""

@@ -267,6 +267,18 @@ class LocalStore:
         """Where the finished object's bytes are on this disk."""
         return self._shelf.path(finished)
 
+    def url(self, finished: Finished, expires: int, disposition: str) -> None:
+        """A disk has no URLs of its own."""
+
+    def check(self) -> list[str]:
+        path = self._rooms.spool / secrets.token_hex(12)
+        self._rooms.prepare()
+        self._rooms.check_room(0)
+        with translated("writing to the storage"):
+            self._disk.close(self._disk.create(path))
+            self._disk.unlink(path)
+        return []
+
     def delete(self, finished: Finished) -> None:
         with translated("deleting"):
             self._publisher.take_back(finished)

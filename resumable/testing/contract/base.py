@@ -28,7 +28,7 @@ def some_bytes(length: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(length)
 
 
-def describe(facts: Mapping[str, Any], head: bytes, crc32c: int, size: int) -> Finished:
+def describe(facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int) -> Finished:
     """Placeholder of `describing`, for calls that must fail before it is asked."""
     raise AssertionError("asked to describe what cannot be finished")
 
@@ -36,7 +36,7 @@ def describe(facts: Mapping[str, Any], head: bytes, crc32c: int, size: int) -> F
 def describing(upload: Upload) -> Callable[..., Finished]:
     """What an engine says of a finished object."""
 
-    def described(facts: Mapping[str, Any], head: bytes, crc32c: int, size: int) -> Finished:
+    def described(facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int) -> Finished:
         return Finished(
             id=upload.id,
             token=upload.token,

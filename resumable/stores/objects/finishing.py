@@ -1,0 +1,264 @@
+"""The end of an upload in an object store: one decision, one object, one memory of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from resumable.digests import crc32c as crc32c_of
+from resumable.errors import Broken, Conflict, DigestMismatch, NotFound, Unavailable
+from resumable.interfaces import Describe
+from resumable.model import KIB, Finished, State, Upload
+from resumable.stores.objects.bucket import Description, Missing, Part, Piece
+from resumable.stores.objects.knowledge import Knowledge
+from resumable.stores.objects.manifest import Done, End, dump_finished, load_finished
+from resumable.stores.objects.names import DONE, MANIFEST, VERDICT
+from resumable.stores.objects.room import Room
+
+_HEAD = 64 * KIB
+_TRIES = 10
+
+
+class Finisher:
+    """Takes uploads to their end; every step may run twice, beside others, after a crash."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._bucket = room.bucket
+
+    # ------------------------------------------------------------ the decision
+
+    def finish(
+        self,
+        upload: Upload,
+        length: int,
+        describe: Describe,
+        facts: Mapping[str, Any],
+        crc32c: int | None,
+    ) -> Knowledge:
+        """See `Store.finish`."""
+        for _ in range(_TRIES):
+            known = self._room.again(upload)
+            if known.state is State.CANCELLED:
+                raise NotFound("Upload not found")
+            if known.done is not None:
+                self._remember(known)
+                return known
+            if known.state is State.FINISHING:
+                self._publish(known, describe)
+            elif known.undecided is not None:
+                self._decide(known, known.undecided)
+            else:
+                self._check(known, length)
+                self._begin(known, length, facts, crc32c)
+        raise Unavailable("The upload cannot be finished while others write to it. Try again.")
+
+    def _check(self, known: Knowledge, length: int) -> None:
+        """Raise Conflict unless `[0, length)` is all there is."""
+        waiting = any(chunk.start is None for chunk in known.chunks().values())
+        extents = known.extents()
+        if waiting or extents.end > length or not extents.covers(0, length):
+            raise Conflict(
+                f"The upload does not have exactly {length} bytes.", code="missing-bytes"
+            )
+
+    def _begin(
+        self, known: Knowledge, length: int, facts: Mapping[str, Any], crc32c: int | None
+    ) -> None:
+        learned = {**facts, **known.facts}
+        if crc32c is not None:
+            actual = self._crc32c(known, length)
+            if actual is None:
+                # Parts cannot be read before they are one object: it is compared then.
+                learned.setdefault("digest", f"crc32c:{crc32c:08x}")
+            elif actual != crc32c:
+                raise DigestMismatch(
+                    "The whole file has another CRC32C than the one that was declared."
+                )
+        attempt = 1 if known.end is None else known.end.attempt + 1
+        end = End(attempt, "finish", length, learned)
+        self._room.create(known, f"e.{attempt}", end.to_bytes())
+
+    def _crc32c(self, known: Knowledge, length: int) -> int | None:
+        named = known.crc32c(length)
+        if named is not None or known.parts or length > known.part_size:
+            return named
+        value = 0
+        for piece in self._room.read_range(known, 0, length):
+            value = crc32c_of(piece, value)
+        return value
+
+    def _decide(self, known: Knowledge, end: End) -> None:
+        """From the try on no writer is acknowledged: what is listed now is all there will be."""
+        try:
+            self._check(known, end.length)
+            decision = b"go"
+        except Conflict:
+            decision = b"no"
+        self._room.create(known, f"d.{end.attempt}", decision)
+
+    # ------------------------------------------------------------ the object
+
+    def _publish(self, known: Knowledge, describe: Describe) -> None:
+        end, key = known.end, known.manifest.key
+        assert end is not None
+        try:
+            self._make(known, key, end.length)
+        except Missing:
+            # Somebody else was faster, or the answer to an earlier try got lost.
+            if self._room.again(known.manifest.upload).done is not None:
+                return
+            found = self._bucket.head(key)
+            if found is None or found.size != end.length or not _is_ours(known, found.metadata):
+                raise Broken(
+                    "The storage has lost bytes of this upload that it had confirmed."
+                ) from None
+        self._note_done(known, self._described(known, describe, end))
+
+    def _make(self, known: Knowledge, key: str, length: int) -> None:
+        description = known.manifest.description
+        if known.native is None and length <= known.part_size:
+            data = b"".join(self._room.read_range(known, 0, length))
+            if len(data) != length:
+                raise Missing(key)
+            self._bucket.put(key, data, description=description)
+        elif self._room.parts is not None:
+            self._join_parts(known, key, length, description)
+        else:
+            pieces = [
+                Piece(
+                    self._room.key(known, piece.segment.name),
+                    piece.start - piece.origin,
+                    piece.end - piece.origin,
+                )
+                for piece in known.covering(0, length) or ()
+            ]
+            if sum(piece.end - piece.start for piece in pieces) != length:
+                raise Missing(key)
+            self._bucket.join(pieces, key, description)
+
+    def _join_parts(
+        self, known: Knowledge, key: str, length: int, description: Description
+    ) -> None:
+        parts, size = self._room.parts, known.part_size
+        assert parts is not None
+        windows = range(-(-length // size))
+        for window in windows:
+            if not self._room.gather(known, window, min(length, (window + 1) * size)):
+                raise Missing(key)
+        native = self._room.native(known)
+        listed = parts.stored(key, native)
+        sizes = [min(size, length - window * size) for window in windows]
+        mine = [part for part in listed if part.window < len(sizes)]
+        if [(part.window, part.size) for part in mine] != list(enumerate(sizes)):
+            raise Missing(key)
+        for part in listed[len(mine) :]:
+            # A part that nobody was promised; some servers only join all that is there.
+            parts.send(key, native, part.window, b"").result()
+            mine.append(Part(part.window, 0, hashlib.md5(usedforsecurity=False).hexdigest()))
+        parts.join(key, native, mine, description)
+
+    def _described(self, known: Knowledge, describe: Describe, end: End) -> Finished:
+        key = known.manifest.key
+        head = self._bucket.get(key, 0, min(_HEAD, end.length)) if end.length else b""
+        crc = 0 if not end.length else known.crc32c(end.length)
+        if crc is None and end.length <= known.part_size:
+            crc = crc32c_of(self._bucket.get(key))
+        if crc is None:
+            found = self._bucket.head(key)
+            crc = None if found is None else found.crc32c
+        return replace(describe(end.facts or {}, head, crc, end.length), location=key)
+
+    # ------------------------------------------------------------ the memory of it
+
+    def _note_done(self, known: Knowledge, finished: Finished) -> None:
+        assert known.end is not None
+        facts = known.end.facts or {}
+        if "digest" not in facts:
+            # Whoever sees that it is done must be able to find it.
+            finished = self.shelve(finished)
+        done = Done(finished, facts, known.chunks())
+        self._room.create(known, DONE, done.to_bytes())
+        self._clear(known)
+
+    def shelve(self, finished: Finished) -> Finished:
+        """Findable by its token from now on; of several descriptions the first counts."""
+        key = self._shelf_key(finished.token)
+        if self._bucket.put(key, dump_finished(finished), if_absent=True):
+            return finished
+        try:
+            return load_finished(self._bucket.get(key))
+        except Missing:
+            raise NotFound("Upload not found") from None
+
+    def _shelf_key(self, token: str) -> str:
+        return f"{self._room.reader.root}/finished/{token}"
+
+    def _remember(self, known: Knowledge) -> None:
+        """What a crash between two steps has left undone."""
+        if known.segments:
+            self._clear(known)
+
+    def _clear(self, known: Knowledge) -> None:
+        """Pieces are of no more use; what late questions are answered from stays."""
+        names = [*known.segments]
+        names += [f"n.{number}" for number in known.claims]
+        self._bucket.delete([self._room.key(known, name) for name in names])
+
+    def verdict(self, known: Knowledge, accepted: bool) -> None:
+        """How the whole-file digest came out: the first verdict counts."""
+        done = known.done
+        if done is None:
+            raise Conflict("Only a finished upload has a digest to compare.")
+        if accepted and known.accepted is None:
+            self.shelve(done.finished)
+        word = b"accepted" if accepted else b"rejected"
+        if known.accepted is None and self._room.create(known, VERDICT, word) == b"rejected":
+            self.take_back(done.finished)
+
+    def take_back(self, finished: Finished) -> None:
+        """No object and no memory of it, in the order that a crash can be mended in."""
+        if finished.location:
+            self._bucket.delete([finished.location])
+        self._bucket.delete([self._shelf_key(finished.token)])
+
+    # ------------------------------------------------------------ no object
+
+    def discard(self, upload: Upload) -> None:
+        """See `Store.discard`."""
+        for _ in range(_TRIES):
+            known = self._room.again(upload)
+            if known.state is State.CANCELLED:
+                self._free(known)
+                return
+            if known.state is not State.RECEIVING:
+                raise Conflict("The upload is finished and cannot be cancelled.", code="finished")
+            if known.undecided is not None:
+                self._decide(known, known.undecided)
+                continue
+            attempt = 1 if known.end is None else known.end.attempt + 1
+            self._room.create(known, f"e.{attempt}", End(attempt, "cancel").to_bytes())
+        raise Unavailable("The upload cannot be cancelled just now. Try again.")
+
+    def _free(self, known: Knowledge) -> None:
+        if known.native is not None and self._room.parts is not None:
+            self._room.parts.abandon(known.manifest.key, known.native)
+        self._clear(known)
+
+    def remove(self, known: Knowledge) -> None:
+        """The manifest first: what a crash then leaves belongs to no upload and is swept."""
+        if known.state is State.REJECTED and known.done is not None:
+            self.take_back(known.done.finished)
+        if known.state is State.CANCELLED:
+            self._free(known)
+        folder = self._room.reader.folder(known.manifest.upload.id)
+        self._bucket.delete([folder + MANIFEST])
+        mine = self._bucket.listed(f"{folder}{known.manifest.birth}/")
+        self._bucket.delete([one.key for one in mine])
+
+
+def _is_ours(known: Knowledge, metadata: Mapping[str, str]) -> bool:
+    """The object carries the birth that made it."""
+    return metadata.get("resumable-birth") == known.manifest.birth

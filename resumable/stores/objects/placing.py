@@ -1,0 +1,383 @@
+"""Bytes on their way to their position: whole windows as parts, ends as segments beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO
+
+from resumable.digests import crc32c
+from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadError
+from resumable.interfaces import Placed
+from resumable.model import MIB, Chunk, Digest, Upload
+from resumable.stores.incoming import Incoming
+from resumable.stores.objects.bucket import Missing, Part, Sending
+from resumable.stores.objects.knowledge import Knowledge
+from resumable.stores.objects.names import Record, Segment, record_name
+from resumable.stores.objects.room import Room
+
+# Errors after which the bytes that came before are still good.
+_KEEP_AFTER = (NoRoom, Unavailable)
+_PIECE = MIB
+
+
+@dataclass(slots=True)
+class Filling:
+    """A buffer that fills up with the bytes from `start` on; they must end at `limit`."""
+
+    start: int
+    limit: int
+    buffer: bytearray
+    filled: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.limit - self.start
+
+    @property
+    def end(self) -> int:
+        return self.start + self.filled
+
+
+class ObjectPlacing:
+    """Writes at a position, one window after the other, while the one before is being sent.
+
+    Bytes that may yet be refused for their digest wait in memory or in a temporary file.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        upload: Upload,
+        start: int,
+        *,
+        length: int | None,
+        digest: Digest | None = None,
+    ) -> None:
+        self._room = room
+        self._upload = upload
+        self._start = self._position = start
+        self._length = length
+        self._incoming = Incoming(digest)
+        self._digested = digest is not None
+        self._filling: Filling | None = None
+        self._sending: deque[tuple[Sending, Filling, int]] = deque()
+        self._segments: list[Segment] = []
+        self._wrote = self._recorded = False
+        self._committed = False
+
+    def __enter__(self) -> ObjectPlacing:
+        self._known = self._room.known(self._upload)
+        self._room.writable(self._known)
+        self._files = contextlib.ExitStack()
+        self._aside: IO[bytes] | None = None
+        if self._digested:
+            self._aside = self._files.enter_context(
+                tempfile.SpooledTemporaryFile(min(self._known.part_size, 8 * MIB))
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._files:
+            try:
+                if not self._committed and error is not None and _leaves_good_bytes(error):
+                    with contextlib.suppress(UploadError):
+                        self.keep()
+            finally:
+                self._give_all_back()
+
+    def _give_all_back(self) -> None:
+        """No buffer is free before the storage has let go of it."""
+        while self._sending:
+            sending, filling, _ = self._sending.popleft()
+            with contextlib.suppress(UploadError, Missing):
+                sending.result()
+            self._room.memory.give_back(filling.buffer, filling.size)
+        if self._filling is not None:
+            self._room.memory.give_back(self._filling.buffer, self._filling.size)
+            self._filling = None
+
+    # ------------------------------------------------------------ bytes
+
+    def write(self, view: memoryview) -> None:
+        self._incoming.count(view, crc32c(view))
+        if self._aside is not None:
+            self._aside.write(view)
+        else:
+            self._fill(view)
+
+    def _fill(self, view: memoryview) -> None:
+        while view:
+            filling = self._filling
+            if filling is None or filling.end == filling.limit:
+                filling = self._next()
+            count = min(len(view), filling.limit - filling.end)
+            filling.buffer[filling.filled : filling.filled + count] = view[:count]
+            filling.filled += count
+            self._position += count
+            view = view[count:]
+
+    def _next(self) -> Filling:
+        """The next window's buffer, once the one before is on its way."""
+        self._flush()
+        size = self._known.part_size
+        limit = self._position - self._position % size + size
+        if self._length is not None:
+            limit = max(self._position + 1, min(limit, self._start + self._length))
+        buffer = self._buffer(limit - self._position)
+        self._filling = Filling(self._position, limit, buffer)
+        return self._filling
+
+    def _buffer(self, size: int) -> bytearray:
+        while self._sending:
+            if len(self._sending) < self._room.pipeline - 1:
+                buffer = self._room.memory.try_take(size)
+                if buffer is not None:
+                    return buffer
+            self._wait_for_one()
+        return self._room.memory.take(size)
+
+    # ------------------------------------------------------------ onto the storage
+
+    def _flush(self, number: int | None = None) -> None:
+        """Hand over what is filled; `number` where it is one whole chunk."""
+        filling, self._filling = self._filling, None
+        if filling is None:
+            return
+        sent = False
+        try:
+            sent = self._hand_over(filling, number)
+        finally:
+            if not sent:
+                self._room.memory.give_back(filling.buffer, filling.size)
+
+    def _hand_over(self, filling: Filling, number: int | None) -> bool:
+        """True while the storage still reads the buffer."""
+        known, room = self._known, self._room
+        with memoryview(filling.buffer)[: filling.filled] as view:
+            self._compare(filling, view)
+            if known.extents().covers(filling.start, filling.end):
+                return False
+            self._wrote = True
+            if not self._is_window(filling):
+                self._put_gaps(filling, view, number)
+                return False
+        if filling.filled < len(filling.buffer):
+            del filling.buffer[filling.filled :]
+        window = filling.start // known.part_size
+        try:
+            sending = room.send(known, window, filling.buffer)
+        except Missing:
+            raise self._ended() from None
+        self._sending.append((sending, filling, window))
+        return True
+
+    def _is_window(self, filling: Filling) -> bool:
+        """A whole window, or the last one of several: what may become a part at once."""
+        known = self._known
+        if self._room.parts is None or filling.start % known.part_size:
+            return False
+        last = filling.end == known.length and filling.start > 0
+        return filling.filled == known.part_size or last
+
+    def _compare(self, filling: Filling, view: memoryview) -> None:
+        """Raise Conflict where known bytes differ; a part shows only its digest."""
+        same = self._room.same_bytes(self._known, filling.start, view)
+        part, parts = self._part_of(filling), self._room.parts
+        if same and part is not None and part.tag and parts is not None and parts.tags_are_md5:
+            same = hashlib.md5(view, usedforsecurity=False).hexdigest() == part.tag
+        if not same:
+            raise _other_bytes(filling.start)
+
+    def _part_of(self, filling: Filling) -> Part | None:
+        """The stored part that has exactly these bytes."""
+        window, inside = divmod(filling.start, self._known.part_size)
+        part = self._known.parts.get(window)
+        return part if part is not None and (inside, part.size) == (0, filling.filled) else None
+
+    def _put_gaps(self, filling: Filling, view: memoryview, number: int | None) -> None:
+        extents = self._known.extents()
+        whole = not any(a < filling.end and b > filling.start for a, b in extents)
+        position = filling.start
+        while position < filling.end:
+            known_end = extents.known_at(position)
+            if known_end > position:
+                position = known_end
+                continue
+            next_known = extents.next_known(position)
+            end = filling.end if next_known is None else min(next_known, filling.end)
+            data = bytes(view[position - filling.start : end - filling.start])
+            chunk = number if whole else None
+            self._segments.append(
+                self._room.put_segment(self._known, position, data, len(data), crc32c(data), chunk)
+            )
+            position = end
+
+    def _wait_for_one(self) -> None:
+        sending, filling, window = self._sending.popleft()
+        try:
+            sending.result()
+        except Missing:
+            raise self._ended() from None
+        finally:
+            self._room.memory.give_back(filling.buffer, filling.size)
+        self._room.arrived(self._known, window, filling.filled)
+
+    def _ended(self) -> UploadError:
+        """Why the unfinished object is not there any more."""
+        try:
+            self._room.newer(self._known)
+        except UploadError as error:
+            return error
+        return Unavailable("The storage failed while these bytes were saved. Send them again.")
+
+    # ------------------------------------------------------------ ends
+
+    def verify(self) -> None:
+        self._incoming.verify()
+
+    def commit(self, number: int | None = None) -> Placed:
+        self.verify()
+        made = None
+        if number is not None:
+            made = Chunk(number, self._incoming.received, self._incoming.crc32c, self._start)
+            check_same_chunk(self._known, made)
+        self._replay()
+        alone = self._filling is not None and self._filling.start == self._start
+        self._store(number if alone else None)
+        if made is not None and self._needs_record(made):
+            self._record(made)
+        if self._segments or self._recorded:
+            self._look_again(made)
+        self._committed = True
+        status = self._known.status()
+        if not status.extents.covers(self._start, self._position):
+            raise Unavailable("The storage failed while these bytes were saved. Send them again.")
+        return Placed(number, not self._wrote, status)
+
+    def keep(self) -> None:
+        if self._aside is not None:
+            return
+        self._store(None)
+        if self._segments:
+            self._look_again(None)
+        self._committed = True
+
+    def _replay(self) -> None:
+        """Bytes that had to wait for their digest."""
+        if self._aside is None:
+            return
+        self._aside.seek(0)
+        while piece := self._aside.read(_PIECE):
+            self._fill(memoryview(piece))
+
+    def _store(self, number: int | None) -> None:
+        self._flush(number)
+        while self._sending:
+            self._wait_for_one()
+
+    def _needs_record(self, made: Chunk) -> bool:
+        """Unless its name, or its size and place, say which chunk it is."""
+        if made.number in self._known.chunks():
+            return self._known.chunks()[made.number].start is None
+        size = self._known.facts.get("chunk_size")
+        return size is None or made.start != made.number * int(size)
+
+    def _record(self, made: Chunk) -> None:
+        assert made.start is not None
+        record = Record(made.number, made.start, made.length, made.crc32c)
+        self._room.mark(self._known, record_name(record))
+        self._known.records.setdefault(made.number, record)
+        self._recorded = True
+        self._wrote = self._wrote or not made.length
+
+    def _look_again(self, made: Chunk | None) -> None:
+        """Whoever stores second sees the first, and withdraws where the two contradict.
+
+        Two that see each other both do, so that never both are acknowledged.
+        """
+        before = self._known
+        try:
+            fresh = self._room.newer(before)
+            self._check_rivals(fresh)
+            if made is not None:
+                check_same_chunk(fresh, made)
+        except (Conflict, NotFound):
+            self._room.withdraw(before, self._segments)
+            raise
+        self._known = fresh
+        self._gather_windows()
+
+    def _check_rivals(self, fresh: Knowledge) -> None:
+        mine = {segment.name for segment in self._segments}
+        for segment in self._segments:
+            assert segment.start is not None
+            for at, other in fresh.overlapping(segment.start, segment.end):
+                if other.name in mine or (at, other.length, other.crc32c) == (
+                    segment.start,
+                    segment.length,
+                    segment.crc32c,
+                ):
+                    continue
+                low, high = max(at, segment.start), min(at + other.length, segment.end)
+                if self._differ(fresh, segment, other, at, low, high):
+                    raise _other_bytes(low)
+
+    def _differ(
+        self, fresh: Knowledge, mine: Segment, other: Segment, at: int, low: int, high: int
+    ) -> bool:
+        assert mine.start is not None
+        try:
+            bucket, key = self._room.bucket, self._room.key
+            ours = bucket.get(key(fresh, mine.name), low - mine.start, high - mine.start)
+            theirs = bucket.get(key(fresh, other.name), low - at, high - at)
+        except Missing:
+            return False
+        return ours != theirs
+
+    def _gather_windows(self) -> None:
+        """Windows that are whole now; whoever fails leaves it to the finish."""
+        if self._room.parts is None:
+            return
+        size = self._known.part_size
+        with contextlib.suppress(UploadError, Missing):
+            for window in range(self._start // size, -(-self._position // size)):
+                self._room.gather(self._known, window, (window + 1) * size)
+
+
+def check_same_chunk(known: Knowledge, made: Chunk) -> bool:
+    """Is this chunk known already? Raises Conflict when the known one has other bytes."""
+    before = known.chunks().get(made.number)
+    if before is None:
+        return False
+    same = (before.length, before.crc32c) == (made.length, made.crc32c)
+    if None not in (before.start, made.start):
+        same = same and before.start == made.start
+    if not same:
+        raise Conflict(
+            f"Chunk {made.number} is already stored with other bytes. "
+            "An upload's bytes cannot be changed; begin a new upload.",
+            code="other-bytes",
+        )
+    return True
+
+
+def _other_bytes(position: int) -> Conflict:
+    return Conflict(
+        f"Other bytes are already stored at offset {position}. "
+        "An upload's bytes cannot be changed; begin a new upload.",
+        code="other-bytes",
+    )
+
+
+def _leaves_good_bytes(error: BaseException) -> bool:
+    return not isinstance(error, UploadError) or isinstance(error, _KEEP_AFTER)

@@ -1,0 +1,205 @@
+"""Looks at an upload: one listing, the parts, and what never changes from memory."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from resumable.stores.objects.bucket import Bucket, Missing, Part, Parts, Stored
+from resumable.stores.objects.knowledge import Knowledge
+from resumable.stores.objects.manifest import Done, End, Manifest
+from resumable.stores.objects.names import (
+    DONE,
+    MANIFEST,
+    NATIVE,
+    VERDICT,
+    is_read,
+    parse_record,
+    parse_segment,
+    suffix,
+)
+
+_Value = TypeVar("_Value")
+_MOST_REMEMBERED = 4096
+
+
+class Remembered(Generic[_Value]):
+    """The last few thousand values of one process."""
+
+    def __init__(self, most: int = _MOST_REMEMBERED) -> None:
+        self._values: OrderedDict[str, _Value] = OrderedDict()
+        self._lock = threading.Lock()
+        self._most = most
+
+    def get(self, key: str) -> _Value | None:
+        with self._lock:
+            value = self._values.get(key)
+            if value is not None:
+                self._values.move_to_end(key)
+            return value
+
+    def put(self, key: str, value: _Value) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+
+
+class Reader:
+    """What the storage knows of uploads below `root` (`bucket/prefix/.resumable`)."""
+
+    def __init__(self, bucket: Bucket, parts: Callable[[], Parts | None], root: str) -> None:
+        self._bucket = bucket
+        self._parts = parts
+        self.root = root
+        self._texts: Remembered[bytes] = Remembered()
+        self._windows: Remembered[dict[int, Part]] = Remembered(512)
+
+    def folder(self, id: str) -> str:
+        return f"{self.root}/uploads/{id}/"
+
+    def look(self, id: str) -> Knowledge | None:
+        """All that is known of an upload; None where there is none."""
+        for _ in range(4):
+            listing = self._bucket.listed(self.folder(id))
+            try:
+                return self._looked(id, listing)
+            except Missing:
+                # Removed, or finished, between the listing and the reading.
+                continue
+        return None
+
+    def ids(self) -> list[str]:
+        return self._bucket.folders(f"{self.root}/uploads/")
+
+    def _looked(self, id: str, listing: list[Stored]) -> Knowledge | None:
+        folder = self.folder(id)
+        named = {one.key.removeprefix(folder): one for one in listing}
+        stored = named.get(MANIFEST)
+        if stored is None:
+            return None
+        manifest = Manifest.from_bytes(self._texts_of([stored])[stored.key])
+        if manifest.upload.id != id:
+            return None
+        birth = manifest.birth + "/"
+        mine = {
+            name.removeprefix(birth): one for name, one in named.items() if name.startswith(birth)
+        }
+        known = Knowledge(manifest, stored.version)
+        known.touched = max(one.modified for one in (stored, *mine.values()))
+        self._learn(known, mine)
+        if known.native is not None and known.done is None:
+            self._look_at_parts(known, id, set(mine))
+        return known
+
+    # ------------------------------------------------------------ names
+
+    def _learn(self, known: Knowledge, mine: dict[str, Stored]) -> None:
+        texts = self._texts_of(one for name, one in mine.items() if is_read(name))
+        for name, one in sorted(mine.items()):
+            kind = name.partition(".")[0]
+            if one.key in texts:
+                self._learn_text(known, name, texts[one.key], one)
+            elif kind == "b":
+                segment = parse_segment(name, one.size, one.modified)
+                if segment is not None:
+                    known.segments[name] = segment
+            elif kind == "c":
+                record = parse_record(name)
+                known.records.setdefault(record.number, record)
+            elif kind == "t":
+                known.told.add(suffix(name))
+            elif kind == "o":
+                known.echoed.add(int(suffix(name)))
+        self._learn_end(known, mine, texts)
+
+    def _learn_text(self, known: Knowledge, name: str, text: bytes, one: Stored) -> None:
+        if name == NATIVE:
+            known.native = text.decode()
+        elif name == DONE:
+            known.done = Done.from_bytes(text)
+        elif name == VERDICT:
+            known.accepted = text == b"accepted"
+        elif name.startswith("f."):
+            known.facts[suffix(name)] = json.loads(text)
+        elif name.startswith("n."):
+            known.claims[int(suffix(name))] = text.decode()
+
+    def _learn_end(
+        self, known: Knowledge, mine: dict[str, Stored], texts: dict[str, bytes]
+    ) -> None:
+        """The last try to end counts; those before it were decided against."""
+        tries = [int(suffix(name)) for name in mine if name.startswith("e.")]
+        if tries:
+            last = mine[f"e.{max(tries)}"]
+            known.end = End.from_bytes(max(tries), texts[last.key], last.modified)
+            decided = mine.get(f"d.{max(tries)}")
+            known.decision = None if decided is None else texts[decided.key].decode()
+
+    def _texts_of(self, objects: Iterable[Stored]) -> dict[str, bytes]:
+        """The content of small objects that never change. Raises Missing."""
+        texts: dict[str, bytes] = {}
+        unknown: list[Stored] = []
+        for one in objects:
+            text = self._texts.get(f"{one.key} {one.version}")
+            if text is None:
+                unknown.append(one)
+            else:
+                texts[one.key] = text
+        if not unknown:
+            return texts
+        fetched = self._bucket.get_all([one.key for one in unknown])
+        for one in unknown:
+            if one.key not in fetched:
+                raise Missing(one.key)
+            self._texts.put(f"{one.key} {one.version}", fetched[one.key])
+        return {**texts, **fetched}
+
+    # ------------------------------------------------------------ parts
+
+    def _look_at_parts(self, known: Knowledge, id: str, listed: set[str]) -> None:
+        parts, native = self._parts(), known.native
+        assert native is not None
+        if parts is None:
+            return
+        try:
+            known.parts = self._windows_of(known, native)
+        except Missing:
+            # A finish takes the parts away after this listing was made: look again at that.
+            folder = f"{self.folder(id)}{known.manifest.birth}/"
+            names = {one.key.removeprefix(folder) for one in self._bucket.listed(folder)}
+            if any(name.startswith(("e.", "d.", DONE)) for name in names - listed):
+                raise
+            known.lost = known.decision != "go"
+            return
+        moments = [part.modified for part in known.parts.values()]
+        known.touched = max(known.touched, *moments, 0.0)
+
+    def _windows_of(self, known: Knowledge, native: str) -> dict[int, Part]:
+        """Parts stay until the end: behind the gap-free ones that are remembered is enough."""
+        parts = self._parts()
+        assert parts is not None
+        remembered = self._windows.get(native) or {}
+        listed = parts.stored(known.manifest.key, native, len(remembered) - 1)
+        windows = dict(remembered)
+        windows.update((part.window, part) for part in listed)
+        self._windows.put(native, dict(_gap_free(windows)))
+        return windows
+
+    def all_parts(self, known: Knowledge) -> list[Part]:
+        """Every part as it is listed now. Raises Missing."""
+        parts = self._parts()
+        assert parts is not None
+        assert known.native is not None
+        return parts.stored(known.manifest.key, known.native)
+
+
+def _gap_free(windows: dict[int, Part]) -> Iterator[tuple[int, Part]]:
+    window = 0
+    while window in windows:
+        yield window, windows[window]
+        window += 1
