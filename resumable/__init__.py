@@ -13,7 +13,7 @@ from resumable.errors import (
     Unavailable,
     UploadError,
 )
-from resumable.model import Finished, Limits, State, Status, Upload
+from resumable.model import Finished, Limits, Objects, State, Status, Upload
 from resumable.uploads import Uploads
 from resumable.wsgi import ResumableUploads
 
@@ -29,6 +29,7 @@ __all__ = [
     "Limits",
     "NoRoom",
     "NotFound",
+    "Objects",
     "ResumableUploads",
     "State",
     "Status",

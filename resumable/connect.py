@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from resumable.interfaces import Store
-from resumable.model import MIB
+from resumable.model import MIB, Objects
 from resumable.stores.local import LocalStore
 
 Options = Mapping[str, Any]
@@ -20,11 +21,13 @@ def connect(
     *,
     durability: str = "full",
     free_space: int = 256 * MIB,
+    objects: Objects | None = None,
 ) -> Store:
     """The store that a URL names. Nothing is touched before the first upload.
 
-    `storage` is an fsspec URL (`file:///var/uploads`) or the path of a directory (`~` is the
-    home); `storage_options` are the backend's own. Raises ValueError with a sentence for a URL or
+    `storage` is an fsspec URL (`s3://bucket/prefix`) or the path of a directory (`~` is the home);
+    `storage_options` are the backend's own; `objects` says what finished objects are called.
+    Raises ValueError with a sentence for a URL or
     an option that makes no sense, RuntimeError where the system cannot do it.
     """
     text = os.fspath(storage)
@@ -35,10 +38,19 @@ def connect(
         raise ValueError(
             f"No store for {scheme}:// URLs in this version; there are {known} and plain paths."
         )
-    return open_store(text, storage_options or {}, durability, free_space)
+    return open_store(text, storage_options or {}, Wishes(durability, free_space, objects))
 
 
-def _local(url: str, options: Options, durability: str, free_space: int) -> Store:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What an app asks of its storage; each store takes what concerns it."""
+
+    durability: str
+    free_space: int
+    objects: Objects | None
+
+
+def _local(url: str, options: Options, wishes: Wishes) -> Store:
     unknown = set(options) - {"part_size"}
     if unknown:
         raise ValueError(
@@ -47,7 +59,24 @@ def _local(url: str, options: Options, durability: str, free_space: int) -> Stor
     part_size = options.get("part_size", 8 * MIB)
     if not isinstance(part_size, int) or part_size < 1:
         raise ValueError(f"part_size must be a number of bytes, not {part_size!r}.")
-    return LocalStore(_path(url), durability=durability, free_space=free_space, part_size=part_size)
+    return LocalStore(
+        _path(url),
+        durability=wishes.durability,
+        free_space=wishes.free_space,
+        part_size=part_size,
+    )
+
+
+def _s3(url: str, options: Options, wishes: Wishes) -> Store:
+    from resumable.stores.cloud import s3_store
+
+    return s3_store(url, options, wishes.objects or Objects())
+
+
+def _r2(url: str, options: Options, wishes: Wishes) -> Store:
+    from resumable.stores.cloud import r2_store
+
+    return r2_store(url, options, wishes.objects or Objects())
 
 
 def _path(url: str) -> str:
@@ -63,8 +92,11 @@ def _path(url: str) -> str:
     return os.path.expanduser(path)
 
 
-_SCHEMES: Mapping[str, Callable[[str, Options, str, int], Store]] = {
+_SCHEMES: Mapping[str, Callable[[str, Options, Wishes], Store]] = {
     "": _local,
     "file": _local,
     "local": _local,
+    "s3": _s3,
+    "s3a": _s3,
+    "r2": _r2,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -328,3 +328,20 @@ class Limits:
     idle_timeout: float = 60.0  # without a byte from the client
     minimum_rate: int = 0  # bytes per second, after 30 seconds
     free_space: int = 256 * MIB  # the storage keeps free, where it can tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """What finished objects are called and carry in object storage; a disk has no use for it.
+
+    `key` is a template below the storage URL, of `{date}`, `{id}`, `{token}`, `{filename}` and
+    `{owner}`, or a function that is given the new `Upload` and returns a key, or a whole URL for
+    another bucket of the same storage. A file name is known at the birth only where the client
+    names it with its first request. `if_exists` is "replace" or "refuse".
+    """
+
+    key: str | Callable[[Upload], str] = "{date}/{id}/{filename}"
+    cache_control: str | None = None
+    storage_class: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    if_exists: str = "replace"

@@ -20,7 +20,7 @@ from resumable.errors import BadRequest, HeadersTooLarge
 from resumable.handler import Handler
 from resumable.http import Headers, Request, Response, whole_number
 from resumable.interfaces import Dialect
-from resumable.model import KIB, Finished, Limits, Upload
+from resumable.model import KIB, Finished, Limits, Objects, Upload
 from resumable.operations import Caller
 from resumable.uploads import Uploads
 
@@ -45,6 +45,7 @@ class ResumableUploads:
 
     prefix          where the routes are mounted ("" = at the root of the wrapped app)
     durability      "full": acknowledged bytes survive a power cut; "process": a killed process
+    objects         what finished objects are called and carry in object storage; see `Objects`
     limits          sizes in bytes, times in seconds; see `Limits`
     owner           environ -> the name of who asks, or None; binds uploads to their owner
     authorize       (caller, action, upload) -> may they? Asked for every verb. Default: yes, who
@@ -67,6 +68,7 @@ class ResumableUploads:
         storage_options: Mapping[str, Any] | None = None,
         prefix: str = "",
         durability: str = "full",
+        objects: Objects | None = None,
         limits: Limits | None = None,
         owner: Owner | None = None,
         authorize: Authorize | None = None,
@@ -86,6 +88,7 @@ class ResumableUploads:
             storage_options,
             durability=durability,
             free_space=self._limits.free_space,
+            objects=objects,
         )
         hooks = _HostHooks(authorize, created, completed, cancelled)
         engine = Engine(store, hooks, limits=self._limits, listing=listing)

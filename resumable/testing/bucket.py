@@ -78,7 +78,7 @@ class MemoryBucket:
         if_absent: bool = False,
         description: Description | None = None,
     ) -> bool:
-        stored = bytes(data) if isinstance(data, bytes | bytearray) else data.read()
+        stored = _bytes(data)
 
         def perform() -> bool:
             with self._contents.lock:
@@ -99,10 +99,6 @@ class MemoryBucket:
             str(next(contents.numbers)),
             {} if description is None else dict(description.metadata),
         )
-
-    def start_put(self, key: str, data: Data) -> Sending:
-        self.put(key, data)
-        return Done()
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         with self._contents.lock:
@@ -179,7 +175,7 @@ class MemoryParts:
         def perform() -> None:
             with self._contents.lock:
                 parts = self._multipart(key, native).parts
-                parts[window] = (bytes(data), self._contents.clock())
+                parts[window] = (_bytes(data), self._contents.clock())
 
         def destroy() -> None:
             self._multipart(key, native).parts.pop(window, None)
@@ -229,3 +225,10 @@ class MemoryParts:
                 for native, one in self._contents.multiparts.items()
                 if one.key.startswith(prefix)
             ]
+
+
+def _bytes(data: Data | IO[bytes]) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    data.seek(0)
+    return data.read()

@@ -34,7 +34,7 @@ def store_on(
     bucket = MemoryBucket(contents, faults=faults)
     return ObjectStore(
         bucket,
-        MemoryParts(bucket) if parts else None,
+        lambda: MemoryParts(bucket) if parts else None,
         "bucket/prefix",
         destination,
         capabilities=Capabilities(part_size=part_size, presence=False),

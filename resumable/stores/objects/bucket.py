@@ -5,6 +5,7 @@ Keys are whole fsspec paths (`bucket/prefix/name`). Trouble that passes is raise
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
@@ -70,7 +71,8 @@ class Found:
     crc32c: int | None = None
 
 
-Data = bytes | bytearray
+# An `io.BytesIO` is sent whole, from its first byte.
+Data = bytes | io.BytesIO
 
 
 class Sending(Protocol):
@@ -100,9 +102,6 @@ class Bucket(Protocol):
         A lost answer may make one's own success look like a taken key: what must be sure carries a
         nonce and is read back.
         """
-
-    def start_put(self, key: str, data: Data) -> Sending:
-        """`put` in the background where the backend can; `data` must not change meanwhile."""
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         """The bytes of an object. Raises Missing."""

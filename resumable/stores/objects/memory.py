@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import threading
-import time
 
 from resumable.errors import Unavailable
 
@@ -18,7 +18,7 @@ class Memory:
         self._budget = self._left = budget
         self._patience = patience
         self._changed = threading.Condition()
-        self._spare: list[bytearray] = []
+        self._spare: list[io.BytesIO] = []
 
     @property
     def taken(self) -> int:
@@ -26,23 +26,23 @@ class Memory:
         with self._changed:
             return self._budget - self._left
 
-    def take(self, size: int) -> bytearray:
-        """A buffer of `size` bytes. Raises Unavailable when none is free for a while."""
-        size_counted = min(size, self._budget)
-        deadline = time.monotonic() + self._patience
+    def take(self, size: int) -> io.BytesIO:
+        """A buffer of `size` bytes, to be filled in place and sent as a file.
+
+        Raises Unavailable when none is free for a while.
+        """
+        counted = min(size, self._budget)
         with self._changed:
-            while self._left < size_counted:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    raise Unavailable(
-                        "More uploads arrive at once than this server has memory for. Try again.",
-                        code="busy",
-                        retry_after=5,
-                    )
-            self._left -= size_counted
+            if not self._changed.wait_for(lambda: self._left >= counted, self._patience):
+                raise Unavailable(
+                    "More uploads arrive at once than this server has memory for. Try again.",
+                    code="busy",
+                    retry_after=5,
+                )
+            self._left -= counted
         return self._made(size)
 
-    def try_take(self, size: int) -> bytearray | None:
+    def try_take(self, size: int) -> io.BytesIO | None:
         """A buffer if there is room for it at once."""
         with self._changed:
             if self._left < size:
@@ -50,20 +50,24 @@ class Memory:
             self._left -= size
         return self._made(size)
 
-    def _made(self, size: int) -> bytearray:
+    def _made(self, size: int) -> io.BytesIO:
         """A new buffer's pages have to be made by the system: a used one is ready."""
         with self._changed:
-            at = next((n for n, spare in enumerate(self._spare) if len(spare) == size), None)
+            at = next((n for n, spare in enumerate(self._spare) if _size(spare) == size), None)
             if at is not None:
                 return self._spare.pop(at)
-            if self._left < sum(map(len, self._spare)):
+            if self._left < sum(map(_size, self._spare)):
                 self._spare.clear()
-        return bytearray(size)
+        return io.BytesIO(bytes(size))
 
-    def give_back(self, buffer: bytearray, size: int) -> None:
+    def give_back(self, buffer: io.BytesIO, size: int) -> None:
         """A buffer that was taken with `size` is not used any more."""
         with self._changed:
             self._left += min(size, self._budget)
-            if len(buffer) == size and len(self._spare) < _SPARES:
+            if not buffer.closed and _size(buffer) == size and len(self._spare) < _SPARES:
                 self._spare.append(buffer)
             self._changed.notify_all()
+
+
+def _size(buffer: io.BytesIO) -> int:
+    return buffer.getbuffer().nbytes

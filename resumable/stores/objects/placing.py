@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import tempfile
 from collections import deque
 from dataclasses import dataclass
@@ -31,8 +32,13 @@ class Filling:
 
     start: int
     limit: int
-    buffer: bytearray
+    buffer: io.BytesIO
     filled: int = 0
+
+    def add(self, view: memoryview) -> None:
+        with self.buffer.getbuffer() as room:
+            room[self.filled : self.filled + len(view)] = view
+        self.filled += len(view)
 
     @property
     def size(self) -> int:
@@ -121,8 +127,7 @@ class ObjectPlacing:
             if filling is None or filling.end == filling.limit:
                 filling = self._next()
             count = min(len(view), filling.limit - filling.end)
-            filling.buffer[filling.filled : filling.filled + count] = view[:count]
-            filling.filled += count
+            filling.add(view[:count])
             self._position += count
             view = view[count:]
 
@@ -137,7 +142,7 @@ class ObjectPlacing:
         self._filling = Filling(self._position, limit, buffer)
         return self._filling
 
-    def _buffer(self, size: int) -> bytearray:
+    def _buffer(self, size: int) -> io.BytesIO:
         while self._sending:
             if len(self._sending) < self._room.pipeline - 1:
                 buffer = self._room.memory.try_take(size)
@@ -163,7 +168,7 @@ class ObjectPlacing:
     def _hand_over(self, filling: Filling, number: int | None) -> bool:
         """True while the storage still reads the buffer."""
         known, room = self._known, self._room
-        with memoryview(filling.buffer)[: filling.filled] as view:
+        with filling.buffer.getbuffer() as whole, whole[: filling.filled] as view:
             self._compare(filling, view)
             if known.extents().covers(filling.start, filling.end):
                 return False
@@ -171,8 +176,7 @@ class ObjectPlacing:
             if not self._is_window(filling):
                 self._put_gaps(filling, view, number)
                 return False
-        if filling.filled < len(filling.buffer):
-            del filling.buffer[filling.filled :]
+        filling.buffer.truncate(filling.filled)
         window = filling.start // known.part_size
         try:
             sending = room.send(known, window, filling.buffer)

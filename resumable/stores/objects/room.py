@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO
 
 from resumable.digests import crc32c
 from resumable.errors import Conflict, NotFound, Unavailable
@@ -22,6 +22,8 @@ from resumable.stores.objects.reading import Reader
 _FRESH_SECONDS = 5.0
 # A finish that nobody decided for so long has died.
 _DECIDING_SECONDS = 60.0
+_LOOKS = 40
+_PAUSE_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -36,14 +38,24 @@ class Room:
     """What placing, keeping and finishing share. `pipeline` windows of one request at once."""
 
     def __init__(
-        self, bucket: Bucket, parts: Parts | None, reader: Reader, memory: Memory, pipeline: int
+        self,
+        bucket: Bucket,
+        parts: Callable[[], Parts | None],
+        reader: Reader,
+        memory: Memory,
+        pipeline: int,
     ) -> None:
         self.bucket = bucket
-        self.parts = parts
+        self._parts = parts
         self.reader = reader
         self.memory = memory
         self.pipeline = pipeline
         self._seen = threading.local()
+
+    @property
+    def parts(self) -> Parts | None:
+        """None where whole windows are objects like all others."""
+        return self._parts()
 
     # ------------------------------------------------------------ looks
 
@@ -89,9 +101,14 @@ class Room:
 
     def newer(self, known: Knowledge) -> Knowledge:
         """A new look at the same birth, still taking bytes. Raises NotFound, Conflict."""
-        fresh = self.again(known.manifest.upload)
-        if fresh.manifest.birth != known.manifest.birth:
-            raise NotFound("Upload not found")
+        for _ in range(_LOOKS):
+            fresh = self.again(known.manifest.upload)
+            if fresh.manifest.birth != known.manifest.birth:
+                raise NotFound("Upload not found")
+            if fresh.undecided is None:
+                break
+            # Whether these bytes count is being decided, by somebody who may have seen them.
+            time.sleep(_PAUSE_SECONDS)
         self.writable(fresh)
         return fresh
 
@@ -120,7 +137,7 @@ class Room:
         self,
         known: Knowledge,
         start: int | None,
-        data: Data | Any,
+        data: Data | IO[bytes],
         length: int,
         crc: int,
         number: int | None = None,
@@ -199,7 +216,7 @@ class Room:
             return window in known.parts
         buffer = self.memory.take(end - start)
         try:
-            with memoryview(buffer) as view:
+            with buffer.getbuffer() as view:
                 at = 0
                 for piece in self.read_range(known, start, end):
                     view[at : at + len(piece)] = piece

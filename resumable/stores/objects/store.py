@@ -35,13 +35,13 @@ class ObjectStore:
     """Uploads in one bucket (or folder) below `root`.
 
     `memory` bytes at most are held by one process for bytes on their way, `pipeline` windows at
-    most by one request. `parts` is None where whole windows are objects like all others.
+    most by one request. `parts` gives None where whole windows are objects like all others.
     """
 
     def __init__(
         self,
         bucket: Bucket,
-        parts: Parts | None,
+        parts: Callable[[], Parts | None],
         root: str,
         destination: Destination,
         *,
@@ -54,7 +54,7 @@ class ObjectStore:
         self.capabilities = capabilities
         self.memory = Memory(memory)
         self._destination = destination
-        self._reader = Reader(bucket, lambda: parts, self.root)
+        self._reader = Reader(bucket, parts, self.root)
         self._room = Room(bucket, parts, self._reader, self.memory, pipeline)
         self._finisher = Finisher(self._room)
         self._leftovers = Leftovers(self._room, root)

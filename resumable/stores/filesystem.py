@@ -1,0 +1,84 @@
+"""One fsspec file system per process: made lazily, and anew after a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+import fsspec
+import fsspec.asyn
+
+_T = TypeVar("_T")
+_AT_ONCE = 32
+
+if hasattr(os, "register_at_fork"):
+    # A fork while another thread makes the loop would leave its lock taken in the child for ever.
+    os.register_at_fork(after_in_child=fsspec.asyn.reset_lock)
+
+
+class Filesystem:
+    """The file system that a URL and its options name. Nothing is touched before the first call."""
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self.url = url
+        self.options = dict(options)
+        self._lock = threading.Lock()
+        self._pid: int | None = None
+        self._made: Any = None
+
+    @property
+    def fs(self) -> Any:
+        """This process's own."""
+        pid = os.getpid()
+        if self._pid != pid:
+            refuse_gevent()
+            # The parent's lock may have been taken when the fork came.
+            lock = self._lock if self._pid is None else threading.Lock()
+            with lock:
+                if self._pid != pid:
+                    self._made, _ = fsspec.core.url_to_fs(self.url, **self.options)
+                    self._lock, self._pid = threading.Lock(), pid
+        return self._made
+
+    def run(self, function: Callable[..., Coroutine[Any, Any, _T]], *args: Any, **more: Any) -> _T:
+        """Wait for a coroutine of the file system."""
+        result: _T = fsspec.asyn.sync(self.fs.loop, function, *args, **more)
+        return result
+
+    def start(self, coroutine: Coroutine[Any, Any, _T]) -> Any:
+        """A coroutine of the file system as a future of its own thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.fs.loop)
+
+    def run_all(self, coroutines: list[Callable[[], Awaitable[_T]]]) -> list[_T | BaseException]:
+        """Many at once, but not too many; what went wrong is among the results."""
+
+        async def gathered() -> list[_T | BaseException]:
+            gate = asyncio.Semaphore(_AT_ONCE)
+
+            async def one(begin: Callable[[], Awaitable[_T]]) -> _T:
+                async with gate:
+                    return await begin()
+
+            return await asyncio.gather(
+                *(one(begin) for begin in coroutines), return_exceptions=True
+            )
+
+        return self.run(gathered)
+
+    def close(self) -> None:
+        """The next call makes a new file system; fsspec itself keeps the connections."""
+        self._pid, self._made = None, None
+
+
+def refuse_gevent() -> None:
+    """Raise RuntimeError where greenlets would wait for fsspec's thread for ever."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise RuntimeError(
+            "Object storage through fsspec does not work under gevent or eventlet. "
+            "Use threads instead: gunicorn --worker-class gthread."
+        )

@@ -1,0 +1,390 @@
+"""S3, R2 and everything that speaks S3, through s3fs's part-level calls."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import secrets
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import IO, Any
+
+from resumable.errors import Unavailable
+from resumable.model import MIB
+from resumable.stores.filesystem import Filesystem
+from resumable.stores.objects.bucket import (
+    Data,
+    Description,
+    Found,
+    Missing,
+    Occupied,
+    Part,
+    Piece,
+    Stored,
+    Unfinished,
+)
+from resumable.stores.s3_errors import Taken, translated
+
+_PAGE = 1000
+_JOINED_PART = 16 * MIB
+_one_by_one = threading.Lock()
+
+
+class S3Bucket:
+    """Objects of S3 buckets. `probe` is a key prefix that `check` may write below."""
+
+    def __init__(self, filesystem: Filesystem, probe: str) -> None:
+        self._filesystem = filesystem
+        self._probe = probe
+        self._probed: tuple[bool, bool] | None = None
+
+    def call(self, operation: str, key: str, /, **parameters: Any) -> Any:
+        """One request; raises Missing, Taken, Unavailable or NoRoom, whatever s3fs makes of it."""
+        bucket, _, name = key.partition("/")
+        named = {"Key": name} if name else {}
+        with translated(operation, key):
+            fs = self._filesystem.fs
+            answer = self._filesystem.run(
+                fs._call_s3, operation, Bucket=bucket, **named, **parameters
+            )
+            if answer is None:
+                # A call that dies by cancellation is handed out like this.
+                raise Unavailable("The storage did not answer.")
+            return answer
+
+    # ------------------------------------------------------------ what it can
+
+    @property
+    def conditions(self) -> bool:
+        return self._known()[0]
+
+    @property
+    def tags_are_md5(self) -> bool:
+        return self._known()[1]
+
+    def _known(self) -> tuple[bool, bool]:
+        """Probed once in each process: some servers answer 200 and ignore a condition."""
+        if self._probed is None:
+            key, data = f"{self._probe}{secrets.token_hex(8)}", secrets.token_bytes(16)
+            try:
+                answer = self._put(key, data, {"IfNoneMatch": "*"})
+                tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+                self._probed = (self._is_refused(key), _tag(answer) == tag)
+            finally:
+                self.delete([key])
+        return self._probed
+
+    def _is_refused(self, key: str) -> bool:
+        try:
+            self._put(key, b"again", {"IfNoneMatch": "*"})
+        except Taken:
+            return True
+        return False
+
+    def check(self) -> list[str]:
+        self._probed = None
+        conditions, tags = self._known()
+        key = f"{self._probe}{secrets.token_hex(8)}"
+        warnings = []
+        self.put(key, b"x")
+        if [one.size for one in self.listed(self._probe) if one.key == key] != [1]:
+            warnings.append("A listing does not show what has just been written.")
+        if self.get(key) != b"x":
+            warnings.append("What has been written is read back differently.")
+        self.delete([key])
+        parts = S3Parts(self)
+        native = parts.open(key, Description("application/octet-stream", {}))
+        parts.stored(key, native)
+        parts.abandon(key, native)
+        if not conditions:
+            warnings.append(
+                "This storage ignores If-None-Match. Uploads are safe, but each is put together "
+                "at its end through this server, and two hosts must not begin one at once."
+            )
+        if not tags:
+            warnings.append(
+                "ETags are not MD5 here (encryption?): a repeated chunk of other bytes is not "
+                "noticed."
+            )
+        return warnings
+
+    # ------------------------------------------------------------ objects
+
+    def put(
+        self,
+        key: str,
+        data: Data | IO[bytes],
+        *,
+        if_absent: bool = False,
+        description: Description | None = None,
+    ) -> bool:
+        exclusive = if_absent or (description is not None and description.exclusive)
+        if exclusive and not self.conditions:
+            return self._put_if_absent(key, data, description)
+        condition = {"IfNoneMatch": "*"} if exclusive else {}
+        try:
+            self._put(key, data, {**condition, **_described(description)})
+        except Taken:
+            if description is not None and description.exclusive:
+                raise Occupied(key) from None
+            return False
+        return True
+
+    def _put_if_absent(
+        self, key: str, data: Data | IO[bytes], description: Description | None
+    ) -> bool:
+        """On a server that ignores conditions: sure within this process, likely between hosts."""
+        with _one_by_one:
+            if self.head(key) is not None:
+                return False
+            self._put(key, data, _described(description))
+            return True
+
+    def _put(self, key: str, data: Data | IO[bytes], parameters: Mapping[str, Any]) -> Any:
+        return self.call("put_object", key, Body=_body(data), **parameters)
+
+    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        if end is not None and end <= start:
+            return b""
+        with translated("get_object", key):
+            whole = start == 0 and end is None
+            data = self._filesystem.run(
+                self._filesystem.fs._cat_file,
+                key,
+                start=None if whole else start,
+                end=None if whole else end,
+            )
+        return bytes(data)
+
+    def get_all(self, keys: Collection[str]) -> dict[str, bytes]:
+        fs = self._filesystem.fs
+        results = self._filesystem.run_all([partial(fs._cat_file, key) for key in keys])
+        found: dict[str, bytes] = {}
+        for key, result in zip(keys, results, strict=True):
+            try:
+                with translated("get_object", key):
+                    if isinstance(result, BaseException):
+                        raise result
+                    found[key] = bytes(result)
+            except Missing:
+                continue
+        return found
+
+    def head(self, key: str) -> Found | None:
+        try:
+            answer = self.call("head_object", key)
+        except Missing:
+            return None
+        return Found(answer["ContentLength"], answer.get("Metadata", {}))
+
+    def listed(self, prefix: str) -> list[Stored]:
+        bucket = prefix.partition("/")[0]
+        return [
+            Stored(
+                f"{bucket}/{one['Key']}",
+                one["Size"],
+                one["LastModified"].timestamp(),
+                one["ETag"] + str(one["LastModified"].timestamp()),
+            )
+            for page in self._pages(prefix)
+            for one in page.get("Contents", ())
+        ]
+
+    def folders(self, prefix: str) -> list[str]:
+        return [
+            one["Prefix"].rstrip("/").rpartition("/")[2]
+            for page in self._pages(prefix, Delimiter="/")
+            for one in page.get("CommonPrefixes", ())
+        ]
+
+    def _pages(self, prefix: str, **more: Any) -> Iterator[Any]:
+        bucket, _, name = prefix.partition("/")
+        while True:
+            page = self.call("list_objects_v2", bucket, Prefix=name, MaxKeys=_PAGE, **more)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            more["ContinuationToken"] = page["NextContinuationToken"]
+
+    def delete(self, keys: Collection[str]) -> None:
+        by_bucket: dict[str, list[str]] = {}
+        for key in keys:
+            bucket, _, name = key.partition("/")
+            by_bucket.setdefault(bucket, []).append(name)
+        for bucket, names in by_bucket.items():
+            for at in range(0, len(names), _PAGE):
+                self._delete(bucket, names[at : at + _PAGE])
+
+    def _delete(self, bucket: str, names: list[str]) -> None:
+        if len(names) == 1:
+            self.call("delete_object", f"{bucket}/{names[0]}")
+            return
+        asked = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+        answer = self.call("delete_objects", bucket, Delete=asked)
+        if answer.get("Errors"):
+            first = answer["Errors"][0]
+            raise Unavailable(f"The storage did not delete an object: {first.get('Code')}.")
+
+    def join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
+        """Through this process, for servers on which two hosts cannot agree on parts."""
+        parts = S3Parts(self)
+        native = parts.open(key, description)
+        try:
+            for window, data in enumerate(self._blocks(pieces)):
+                parts.send(key, native, window, data).result()
+            parts.join(key, native, parts.stored(key, native), description)
+        except BaseException:
+            parts.abandon(key, native)
+            raise
+
+    def _blocks(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
+        held = bytearray()
+        for piece in pieces:
+            for at in range(piece.start, piece.end, _JOINED_PART):
+                held += self.get(piece.key, at, min(piece.end, at + _JOINED_PART))
+                while len(held) >= _JOINED_PART:
+                    yield bytes(held[:_JOINED_PART])
+                    del held[:_JOINED_PART]
+        yield bytes(held)
+
+    def url(self, key: str, expires: int, content_type: str, disposition: str) -> str | None:
+        with translated("presign", key):
+            signed: str = self._filesystem.run(
+                self._filesystem.fs._url,
+                key,
+                expires=expires,
+                ResponseContentType=content_type,
+                ResponseContentDisposition=disposition,
+            )
+            return signed
+
+    def start(self, operation: str, key: str, **parameters: Any) -> Any:
+        """A request in the background: its future."""
+        bucket, _, name = key.partition("/")
+        with translated(operation, key):
+            fs = self._filesystem.fs
+            return self._filesystem.start(
+                fs._call_s3(operation, Bucket=bucket, Key=name, **parameters)
+            )
+
+    def close(self) -> None:
+        self._filesystem.close()
+
+
+class S3Parts:
+    """Multipart uploads; part numbers begin at 1."""
+
+    most = 10_000
+
+    def __init__(self, bucket: S3Bucket) -> None:
+        self._bucket = bucket
+
+    @property
+    def tags_are_md5(self) -> bool:
+        return self._bucket.tags_are_md5
+
+    def open(self, key: str, description: Description) -> str:
+        answer = self._bucket.call("create_multipart_upload", key, **_described(description))
+        return str(answer["UploadId"])
+
+    def send(self, key: str, native: str, window: int, data: Data) -> _SendingPart:
+        future = self._bucket.start(
+            "upload_part", key, UploadId=native, PartNumber=window + 1, Body=_body(data)
+        )
+        return _SendingPart(self, key, native, future)
+
+    def stored(self, key: str, native: str, after: int = -1) -> list[Part]:
+        parts: list[Part] = []
+        marker = after + 1
+        while True:
+            page = self._bucket.call(
+                "list_parts", key, UploadId=native, PartNumberMarker=marker, MaxParts=_PAGE
+            )
+            for one in page.get("Parts", ()):
+                moment = one["LastModified"].timestamp()
+                parts.append(Part(one["PartNumber"] - 1, one["Size"], _tag(one), moment))
+            if not page.get("IsTruncated"):
+                return [part for part in parts if part.window > after]
+            marker = page["NextPartNumberMarker"]
+
+    def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
+        listed = [{"PartNumber": part.window + 1, "ETag": f'"{part.tag}"'} for part in parts]
+        condition = {"IfNoneMatch": "*"} if description.exclusive else {}
+        try:
+            self._bucket.call(
+                "complete_multipart_upload",
+                key,
+                UploadId=native,
+                MultipartUpload={"Parts": listed},
+                **condition,
+            )
+        except Taken:
+            raise Occupied(key) from None
+
+    def abandon(self, key: str, native: str) -> None:
+        try:
+            self._bucket.call("abort_multipart_upload", key, UploadId=native)
+        except Missing:
+            return
+
+    def unfinished(self, prefix: str) -> list[Unfinished]:
+        bucket, _, name = prefix.partition("/")
+        found: list[Unfinished] = []
+        more: dict[str, Any] = {}
+        while True:
+            page = self._bucket.call("list_multipart_uploads", bucket, Prefix=name, **more)
+            for one in page.get("Uploads", ()):
+                began = one["Initiated"].timestamp()
+                found.append(Unfinished(f"{bucket}/{one['Key']}", one["UploadId"], began))
+            if not page.get("IsTruncated"):
+                return found
+            more = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+
+
+class _SendingPart:
+    """One part under way."""
+
+    def __init__(self, parts: S3Parts, key: str, native: str, future: Any) -> None:
+        self._parts = parts
+        self._key = key
+        self._native = native
+        self._future = future
+
+    def result(self) -> None:
+        try:
+            with translated("upload_part", self._key):
+                answer = self._future.result()
+        except Unavailable:
+            # Some servers answer 500 for a multipart upload that has ended: this says so.
+            self._parts.stored(self._key, self._native)
+            raise
+        if not answer or not answer.get("ETag"):
+            raise Unavailable("The storage did not confirm a part. Send the bytes again.")
+
+
+def _body(data: Data | IO[bytes]) -> IO[bytes] | bytes:
+    """aiohttp warns of large bytes; a BytesIO of them shares their memory."""
+    if isinstance(data, bytes):
+        return io.BytesIO(data) if len(data) > MIB else data
+    data.seek(0)
+    return data
+
+
+def _tag(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("ETag", "")).strip('"')
+
+
+def _described(description: Description | None) -> dict[str, Any]:
+    if description is None:
+        return {}
+    told = {
+        "ContentType": description.content_type,
+        "Metadata": dict(description.metadata),
+        "CacheControl": description.cache_control,
+        "StorageClass": description.storage_class,
+    }
+    return {name: value for name, value in told.items() if value is not None}
