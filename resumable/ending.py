@@ -86,7 +86,11 @@ class Ender:
         of another file under the same client id, its bytes are still owed.
         """
         echoed = self._store.echoed(previous.upload)
-        for number in sorted(echoed - set(status.numbers())):
+        numbers = status.numbers()
+        total = operation.total_chunks or status.facts.get("total_chunks")
+        # A true duplicate that was only late lies behind the end of a shorter upload.
+        end = max(numbers, default=-1) + 1 if total is None else int(total)
+        for number in sorted(n for n in echoed.difference(numbers) if n < end):
             known = previous.chunk(number)
             if known is None or previous.finished is None:
                 continue

@@ -9,6 +9,7 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -407,6 +408,24 @@ def test_serve_refuses_a_storage_that_cannot_be_written(
     assert result.exit_code == 1
     assert message in result.output
     assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
+
+
+def test_serve_on_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = "127.0.0.1:{}".format(other.getsockname()[1])
+        result = resumable("demo", "--bind", address, "--storage", str(tmp_path / "s"))
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Error: Cannot listen on {address}: another program listens there. "
+        "Choose another address with --bind.\n"
+    )
+
+
+def test_serve_on_an_address_of_another_machine(tmp_path: Path) -> None:
+    result = resumable("serve", "--bind", "192.0.2.1:0", "--storage", str(tmp_path / "s"))
+    assert result.exit_code == 1
+    assert "no address of this machine" in result.output
     assert result.output.count("\n") == 1
 
 

@@ -354,6 +354,30 @@ def test_another_file_under_the_same_id_may_begin_the_same() -> None:
     assert world.content(old) == b"sameoldsame"
 
 
+@pytest.mark.parametrize("told", [{"total_chunks": 2}, {}])
+def test_a_late_duplicate_does_not_reach_into_a_shorter_upload(told: dict[str, int]) -> None:
+    world = EngineWorld()
+    for number in range(5):
+        world.place(b"first%d" % number, number=number)
+    world.finish(ID)
+    assert world.place(b"first4", number=4).duplicate
+    for number in range(2):
+        assert not world.place(b"second%d" % number, number=number, **told).duplicate
+    assert world.content(world.finish(ID, **told)) == b"second0second1"
+
+
+def test_a_late_duplicate_beyond_a_declared_total_is_not_filled_in() -> None:
+    """The total comes with the finish only, and some of the owed bytes are within it."""
+    world = EngineWorld()
+    for number, data in enumerate((b"same", b"other", b"same", b"beyond")):
+        world.place(data, number=number)
+    world.finish(ID)
+    assert world.place(b"beyond", number=3).duplicate
+    assert world.place(b"same", number=0).duplicate
+    assert not world.place(b"new", number=1).duplicate
+    assert world.content(world.finish(ID, total_chunks=2)) == b"samenew"
+
+
 def test_an_expired_upload_makes_way_for_another() -> None:
     world = EngineWorld(expiry=100, grace=50)
     world.place(b"abandoned", number=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Command = Callable[..., None]
+_TROUBLES = {
+    errno.EADDRINUSE: "another program listens there",
+    errno.EADDRNOTAVAIL: "it is no address of this machine",
+    errno.EACCES: "this user may not use that port",
+}
 
 
 def _address(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
@@ -104,6 +111,7 @@ def _run(
         return uploads, uploads.uploads
 
     _check(settings["storage"], options)
+    _check_address(host, port)
     run(
         make,
         host=host,
@@ -117,13 +125,29 @@ def _run(
 def _check(storage: str, options: dict[str, Any]) -> None:
     """What cannot work is told now and once, not by every worker or upload."""
     try:
-        application(storage, **options).uploads.check()
+        for warning in application(storage, **options).uploads.check():
+            click.echo(f"Warning: {storage}: {warning}", err=True)
     except NoRoom as error:
         click.echo(f"Warning: {storage}: {error.message}", err=True)
     except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
     except UploadError as error:
         raise click.ClickException(f"{storage} cannot take uploads: {error.message}") from None
+
+
+def _check_address(host: str, port: int) -> None:
+    """A port that is taken is told in one sentence, not by every try of the server."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen(1)
+    except OSError as error:
+        trouble = _TROUBLES.get(error.errno or 0, error.strerror or str(error))
+        raise click.ClickException(
+            f"Cannot listen on {host}:{port}: {trouble}. Choose another address with --bind."
+        ) from None
 
 
 def _limits(max_size: int | None, chunk_size: int | None) -> Limits:
