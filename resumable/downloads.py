@@ -37,6 +37,18 @@ class _Condition(Enum):
     FAILED = 412
 
 
+def redirect(
+    request: Request, finished: Finished, store: Store, seconds: int | None
+) -> Response | None:
+    """The way to the storage's own URL, good for `seconds`; None where the bytes come from here."""
+    if seconds is None or request.method != "GET":
+        return None
+    location = store.url(finished, seconds, _disposition(request, finished))
+    if location is None:
+        return None
+    return Response(302, (("Location", location), ("Cache-Control", "no-store")))
+
+
 def serve(request: Request, finished: Finished, store: Store) -> Response:
     """The object, the part of it that was asked for, or the news that nothing changed.
 
@@ -68,10 +80,14 @@ def _refusal(status: int, message: str, headers: Headers) -> Response:
 
 
 def _description(request: Request, finished: Finished) -> Headers:
-    shown = finished.content_type in INLINE and "download" not in request.query
     media_type = finished.content_type if finished.content_type in INLINE else UNKNOWN
-    disposition = content_disposition("inline" if shown else "attachment", finished.filename)
+    disposition = _disposition(request, finished)
     return (("Content-Type", media_type), ("Content-Disposition", disposition))
+
+
+def _disposition(request: Request, finished: Finished) -> str:
+    shown = finished.content_type in INLINE and "download" not in request.query
+    return content_disposition("inline" if shown else "attachment", finished.filename)
 
 
 def content_disposition(kind: str, filename: str) -> str:

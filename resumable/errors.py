@@ -30,7 +30,8 @@ from typing import ClassVar
 class UploadError(Exception):
     """What went wrong, for a person (`message`) and for a program (`code`, `status`).
 
-    `retry_after` is in seconds; `None` says nothing about trying again.
+    `retry_after` is in seconds; `None` says nothing about trying again. `request_id` is set where
+    the log says more than the client may know.
     """
 
     status: ClassVar[int] = 500
@@ -43,6 +44,7 @@ class UploadError(Exception):
         self.message = message
         self.code = code or self.default_code
         self.retry_after = retry_after
+        self.request_id: str | None = None
 
 
 class BadRequest(UploadError):

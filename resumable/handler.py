@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import Any, Protocol
@@ -21,6 +23,7 @@ from resumable.model import KIB
 from resumable.operations import Caller, Cancel, Found, Known, Operation, Outcome
 
 MOST_JSON = 64 * KIB
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger("resumable")
 
 
@@ -41,9 +44,20 @@ class Incoming(Protocol):
 
 
 class Handler:
-    """Answers the requests of all dialects with one engine."""
+    """Answers the requests of all dialects with one engine.
 
-    def __init__(self, engine: Engine, dialects: Sequence[Dialect], cors: Cors) -> None:
+    `redirect` sends downloads to the storage's own URL, signed for that many seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        dialects: Sequence[Dialect],
+        cors: Cors,
+        *,
+        redirect: int | None = None,
+    ) -> None:
+        self._redirect = redirect
         self._engine = engine
         self._dialects = tuple(dialects)
         self._cors = cors
@@ -69,11 +83,27 @@ class Handler:
             body = incoming.body()
             response = self._answer(dialect, incoming.request(), body, incoming.caller)
         except UploadError as error:
+            if error.status >= 500:
+                error.request_id = _request_id(outline)
+                _log.warning(
+                    "request %s: %s was answered %d: %s",
+                    error.request_id,
+                    outline.method,
+                    error.status,
+                    error.message,
+                    exc_info=error.__cause__,
+                )
             response = self._refusal(dialect, outline, body, error)
         except Exception:
             # The rest of the path may be somebody's secret.
-            _log.exception("unexpected trouble with %s %.20r", outline.method, outline.path)
             broken = Broken("Something went wrong here; it has been logged.")
+            broken.request_id = _request_id(outline)
+            _log.exception(
+                "request %s: unexpected trouble with %s %.20r",
+                broken.request_id,
+                outline.method,
+                outline.path,
+            )
             response = self._refusal(dialect, outline, body, broken)
         response = self._cors.apply(outline, response)
         if outline.method == "HEAD" or response.status in (204, 304):
@@ -98,7 +128,9 @@ class Handler:
         self._cors.check(request)
         request, outcome = self._performed(dialect, request, body, caller())
         if isinstance(outcome, Found):
-            return downloads.serve(request, outcome.finished, self._engine.store)
+            finished, store = outcome.finished, self._engine.store
+            elsewhere = downloads.redirect(request, finished, store, self._redirect)
+            return elsewhere or downloads.serve(request, finished, store)
         return dialect.render(request, outcome)
 
     def _performed(
@@ -183,6 +215,12 @@ class Handler:
             told = asked.with_form(form.fields, file_name=part.name, complete=True)
             operation = _decided(dialect.parse(told))
             return told, self._engine.perform(operation, caller, held)
+
+
+def _request_id(request: Request) -> str:
+    """What joins an answer to its lines in the log: the proxy's own name for it, or a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def _least(*limits: int | None) -> int | None:

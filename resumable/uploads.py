@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from resumable.body import empty_body
+from resumable.downloads import content_disposition
 from resumable.ending import Swept
 from resumable.engine import Engine
 from resumable.errors import NotFound
@@ -76,11 +77,24 @@ class Uploads:
         store = self._engine.store
         return store.path(finished) if isinstance(store, LocalStore) else None
 
-    def url(self, finished: Finished, environ: Mapping[str, Any] | None = None) -> str:
+    def url(
+        self,
+        finished: Finished,
+        environ: Mapping[str, Any] | None = None,
+        *,
+        expires: int | None = None,
+    ) -> str:
         """The path under which a finished object is downloaded.
 
-        With the request's `environ` it is right below the mount point of the application too.
+        With the request's `environ` it is right below the mount point of the application too. With
+        `expires` it is the object storage's own URL, signed for that many seconds, where the
+        storage can sign; whoever has it needs no other permission.
         """
+        if expires is not None:
+            disposition = content_disposition("attachment", finished.filename)
+            signed = self._engine.store.url(finished, expires, disposition)
+            if signed is not None:
+                return signed
         root = "" if environ is None else quote(environ.get("SCRIPT_NAME", ""), safe="/~")
         return root + self._prefix + finished.path
 

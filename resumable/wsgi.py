@@ -56,6 +56,8 @@ class ResumableUploads:
     cors            origins whose pages may upload ("https://app.example"), or "*"
     cors_credentials  send cookies across origins (not with "*")
     listing         lets a caller list their finished files at /recordings
+    redirect_downloads  seconds for which a download's redirect to the object storage is signed;
+                    None, or a storage that cannot sign: the bytes come through this server
 
     Nothing is opened or connected before the first request, so that it may be made before a fork.
     """
@@ -78,6 +80,7 @@ class ResumableUploads:
         cors: Collection[str] = (),
         cors_credentials: bool = False,
         listing: bool = False,
+        redirect_downloads: int | None = None,
     ) -> None:
         self._app = app or _not_found
         self._limits = limits or Limits()
@@ -94,7 +97,12 @@ class ResumableUploads:
         engine = Engine(store, hooks, limits=self._limits, listing=listing)
         dialects: list[Dialect] = [ChunkDialect(listing=listing)]
         self._heads = frozenset({ASSETS.split("/")[1]}).union(*(d.heads for d in dialects))
-        self._handler = Handler(engine, dialects, Cors(cors, credentials=cors_credentials))
+        self._handler = Handler(
+            engine,
+            dialects,
+            Cors(cors, credentials=cors_credentials),
+            redirect=redirect_downloads,
+        )
         self._warned = threading.Event()
         self.uploads = Uploads(engine, self._prefix)
 

@@ -413,7 +413,7 @@ def test_serve_refuses_a_storage_that_cannot_be_written(
 
 def test_serve_on_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        address = "127.0.0.1:{}".format(other.getsockname()[1])
+        address = f"127.0.0.1:{other.getsockname()[1]}"
         result = resumable("demo", "--bind", address, "--storage", str(tmp_path / "s"))
     assert result.exit_code == 1
     assert result.output == (

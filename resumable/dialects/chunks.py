@@ -142,8 +142,10 @@ class ChunkDialect:
             headers = (("Retry-After", str(error.retry_after)),)
         if error.status == 405:
             headers = (*headers, ("Allow", ", ".join((*self.methods(request), "OPTIONS"))))
-        status = _STATUS.get(error.status, error.status)
-        return json_response(status, {"error": error.message, "code": error.code}, headers)
+        told = {"error": error.message, "code": error.code}
+        if error.request_id is not None:
+            told["request_id"] = error.request_id
+        return json_response(_STATUS.get(error.status, error.status), told, headers)
 
 
 def _split(path: str) -> tuple[str, str]:

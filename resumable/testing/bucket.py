@@ -91,14 +91,17 @@ class MemoryBucket:
 
     def _store(self, key: str, data: bytes, description: Description | None) -> None:
         contents = self._contents
-        if description is not None and description.exclusive and key in contents.objects:
-            raise Occupied(key)
+        self._check_name(key, description)
         contents.objects[key] = Object(
             data,
             contents.clock(),
             str(next(contents.numbers)),
             {} if description is None else dict(description.metadata),
         )
+
+    def _check_name(self, key: str, description: Description | None) -> None:
+        if description is not None and description.exclusive and key in self._contents.objects:
+            raise Occupied(key)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         with self._contents.lock:

@@ -11,7 +11,7 @@ from resumable.digests import crc32c as crc32c_of
 from resumable.errors import Broken, Conflict, DigestMismatch, NotFound, Unavailable
 from resumable.interfaces import Describe
 from resumable.model import KIB, Finished, State, Upload
-from resumable.stores.objects.bucket import Description, Missing, Part, Piece
+from resumable.stores.objects.bucket import Description, Missing, Occupied, Part, Piece
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.manifest import Done, End, dump_finished, load_finished
 from resumable.stores.objects.names import DONE, MANIFEST, VERDICT
@@ -52,6 +52,7 @@ class Finisher:
                 self._decide(known, known.undecided)
             else:
                 self._check(known, length)
+                self._check_name(known)
                 self._begin(known, length, facts, crc32c)
         raise Unavailable("The upload cannot be finished while others write to it. Try again.")
 
@@ -63,6 +64,13 @@ class Finisher:
             raise Conflict(
                 f"The upload does not have exactly {length} bytes.", code="missing-bytes"
             )
+
+    def _check_name(self, known: Knowledge) -> None:
+        """Raise Conflict where an app insists on a name that has been given away."""
+        if known.manifest.description.exclusive:
+            found = self._bucket.head(known.manifest.key)
+            if found is not None and not _is_ours(known, found.metadata):
+                raise _name_taken()
 
     def _begin(
         self, known: Knowledge, length: int, facts: Mapping[str, Any], crc32c: int | None
@@ -106,16 +114,23 @@ class Finisher:
         assert end is not None
         try:
             self._make(known, key, end.length)
-        except Missing:
+        except (Missing, Occupied) as error:
             # Somebody else was faster, or the answer to an earlier try got lost.
             if self._room.again(known.manifest.upload).done is not None:
                 return
             found = self._bucket.head(key)
             if found is None or found.size != end.length or not _is_ours(known, found.metadata):
-                raise Broken(
-                    "The storage has lost bytes of this upload that it had confirmed."
-                ) from None
+                raise self._hopeless(known, end, error) from None
         self._note_done(known, self._described(known, describe, end))
+
+    def _hopeless(self, known: Knowledge, end: End, error: Exception) -> Exception:
+        """No object can come of this upload any more."""
+        if not isinstance(error, Occupied):
+            return Broken("The storage has lost bytes of this upload that it had confirmed.")
+        # Another upload took the name between the look at it and now.
+        attempt = end.attempt + 1
+        self._room.create(known, f"e.{attempt}", End(attempt, "cancel").to_bytes())
+        return _name_taken()
 
     def _make(self, known: Knowledge, key: str, length: int) -> None:
         description = known.manifest.description
@@ -257,6 +272,13 @@ class Finisher:
         self._bucket.delete([folder + MANIFEST])
         mine = self._bucket.listed(f"{folder}{known.manifest.birth}/")
         self._bucket.delete([one.key for one in mine])
+
+
+def _name_taken() -> Conflict:
+    return Conflict(
+        "There is a file of this name already. Begin a new upload with another name.",
+        code="name-taken",
+    )
 
 
 def _is_ours(known: Knowledge, metadata: Mapping[str, str]) -> bool:
