@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 import pytest
 
-from resumable.errors import Unavailable
+from resumable.errors import Conflict, Unavailable
 from resumable.interfaces import Capabilities
-from resumable.model import MIB, Upload
-from resumable.stores.objects.bucket import Description
+from resumable.model import MIB, State, Upload
+from resumable.stores.objects.bucket import Description, Found
 from resumable.stores.objects.manifest import load_finished
-from resumable.stores.objects.store import ObjectStore
-from resumable.testing.bucket import Contents, MemoryBucket, MemoryParts
+from resumable.stores.objects.store import Destination, ObjectStore
+from resumable.testing.bucket import Contents, MemoryBucket, MemoryParts, Object
 from resumable.testing.contract import StoreContract
-from resumable.testing.contract.base import MakeStore
+from resumable.testing.contract.base import (
+    MakeStore,
+    an_upload,
+    content,
+    finish,
+    loaded,
+    place,
+    some_bytes,
+)
 from resumable.testing.crash_points import SCRIPTS, Script, crash_points, failing_calls
 from resumable.testing.faults import Faults
 
@@ -29,14 +38,16 @@ def store_on(
     *,
     parts: bool = True,
     part_size: int = 8 * MIB,
+    where: Destination = destination,
+    bucket: MemoryBucket | None = None,
 ) -> ObjectStore:
     """A new process's store."""
-    bucket = MemoryBucket(contents, faults=faults)
+    bucket = bucket or MemoryBucket(contents, faults=faults)
     return ObjectStore(
         bucket,
         lambda: MemoryParts(bucket) if parts else None,
         "bucket/prefix",
-        destination,
+        where,
         capabilities=Capabilities(part_size=part_size, presence=False),
     )
 
@@ -109,3 +120,66 @@ def test_a_process_dies_at_any_write(script: Script, storage: str, positions: bo
 def test_any_write_fails(script: Script, storage: str) -> None:
     errors = (lambda: Unavailable("The storage does not answer."),)
     assert failing_calls(STORAGES[storage], script, SIZES, errors=errors) > 20
+
+
+def exclusive(upload: Upload) -> tuple[str, Description]:
+    return "bucket/prefix/the-name", Description("text/plain", {}, exclusive=True)
+
+
+@pytest.mark.parametrize("length", [3, 50])
+def test_a_name_is_given_away_once(length: int) -> None:
+    """Seen before the end is decided: the upload stays as it is."""
+    contents = Contents()
+    first, second = (an_upload(part_size=16) for _ in range(2))
+    for upload in (first, second):
+        store = store_on(contents, part_size=16, where=exclusive)
+        assert store.begin(upload)
+        place(store, upload, 0, some_bytes(length, len(upload.id)))
+    assert finish(store_on(contents), first, length).state is State.COMPLETE
+    with pytest.raises(Conflict, match="file of this name") as refused:
+        finish(store_on(contents), second, length)
+    assert refused.value.code == "name-taken"
+    assert loaded(store_on(contents), second).state is State.RECEIVING
+
+
+@pytest.mark.parametrize("length", [3, 50])
+def test_a_name_that_is_lost_in_the_last_moment_ends_the_upload(length: int) -> None:
+    contents = Contents()
+    upload = an_upload(part_size=16)
+    store = store_on(contents, part_size=16, where=exclusive)
+    assert store.begin(upload)
+    place(store, upload, 0, some_bytes(length))
+
+    class Late(MemoryBucket):
+        def head(self, key: str) -> Found | None:
+            """Nobody has the name yet; a moment later somebody does."""
+            found = super().head(key)
+            contents.objects.setdefault(key, Object(b"theirs", 0.0, "v", {}))
+            return found
+
+    with pytest.raises(Conflict, match="file of this name"):
+        finish(store_on(contents, bucket=Late(contents)), upload, length)
+    assert contents.objects["bucket/prefix/the-name"].data == b"theirs"
+    assert loaded(store_on(contents), upload).state is State.CANCELLED
+    store_on(contents).remove(upload)
+    assert not contents.multiparts
+
+
+@pytest.mark.parametrize("length", [3, 50])
+def test_a_lost_answer_to_the_last_step_is_no_conflict(length: int) -> None:
+    """The object under the exclusive name is this upload's own."""
+    contents = Contents()
+    upload = an_upload(part_size=16)
+    store = store_on(contents, part_size=16, where=exclusive)
+    assert store.begin(upload)
+    data = some_bytes(length)
+    place(store, upload, 0, data)
+    calls = 0
+    for _ in range(30):
+        faults = Faults(1, "after", lambda: Unavailable("lost"))
+        with contextlib.suppress(Unavailable):
+            finish(store_on(contents, faults), upload, length)
+        calls += faults.fired
+    status = finish(store_on(contents), upload, length)
+    assert calls >= 5
+    assert content(store_on(contents), status.finished) == data
