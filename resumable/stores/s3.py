@@ -176,7 +176,9 @@ class S3Bucket:
             answer = self.call("head_object", key)
         except Missing:
             return None
-        return Found(answer["ContentLength"], answer.get("Metadata", {}))
+        # Some servers give the names back in other letters.
+        told = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+        return Found(answer["ContentLength"], told)
 
     def listed(self, prefix: str) -> list[Stored]:
         bucket = prefix.partition("/")[0]

@@ -80,13 +80,13 @@ def read(server: StorageServer, key: str = KEY) -> bytes:
         return content
 
 
-def test_one_racer_creates_an_object_and_only_rclone_lets_all_win(s3: StorageServer) -> None:
+def test_one_racer_creates_an_object_and_only_rclone_lets_several_win(s3: StorageServer) -> None:
     contents = [b"racer %d" % number for number in range(RACERS)]
     with ThreadPoolExecutor(RACERS) as pool:
         refusals = list(pool.map(lambda content: put_if_absent(s3, content), contents))
     winners = [number for number, refused in enumerate(refusals) if refused is None]
     if s3.name == "rclone":
-        assert len(winners) == RACERS
+        assert len(winners) > 1
     else:
         assert set(refusals) == {None, "PreconditionFailed"}
         assert [contents[winner] for winner in winners] == [read(s3)]
@@ -117,7 +117,9 @@ def test_an_object_appears_whole_with_all_that_was_said_at_its_birth(s3: Storage
     assert refusal(lambda: s3.client().head_object(**of)) == "404"
     upload.complete()
     head = s3.client().head_object(**of)
-    seen = (head["ContentLength"], head["ContentType"], head["Metadata"])
+    # rclone gives the names back in other letters.
+    metadata = {name.lower(): value for name, value in head["Metadata"].items()}
+    seen = (head["ContentLength"], head["ContentType"], metadata)
     assert seen == (1000, "video/webm", {"id": "some-id"})
 
 
