@@ -32,12 +32,7 @@ def connect(
     """
     text = os.fspath(storage)
     scheme = text.partition("://")[0].lower() if "://" in text else ""
-    open_store = _SCHEMES.get(scheme)
-    if open_store is None:
-        known = ", ".join(f"{name}://" for name in _SCHEMES if name)
-        raise ValueError(
-            f"No store for {scheme}:// URLs in this version; there are {known} and plain paths."
-        )
+    open_store = _SCHEMES.get(scheme, _generic)
     return open_store(text, storage_options or {}, Wishes(durability, free_space, objects))
 
 
@@ -90,6 +85,21 @@ def _path(url: str) -> str:
     if not path or "\0" in path:
         raise ValueError(f"Name a directory for the storage; {path!r} is none.")
     return os.path.expanduser(path)
+
+
+def _generic(url: str, options: Options, wishes: Wishes) -> Store:
+    from fsspec import available_protocols
+
+    scheme = url.partition("://")[0]
+    if scheme not in available_protocols():
+        known = ", ".join(f"{name}://" for name in _SCHEMES if name)
+        raise ValueError(
+            f"No store for {scheme}:// URLs; there are {known}, plain paths, and every file "
+            "system that fsspec knows and can write to."
+        )
+    from resumable.stores.cloud import generic_store
+
+    return generic_store(url, options, wishes.objects or Objects())
 
 
 _SCHEMES: Mapping[str, Callable[[str, Options, Wishes], Store]] = {

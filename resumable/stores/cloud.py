@@ -16,6 +16,9 @@ from resumable.stores.objects.store import ObjectStore
 
 Options = Mapping[str, Any]
 _S3_PART = 5 * MIB
+_READ_ONLY = frozenset(
+    {"http", "https", "data", "github", "git", "zip", "tar", "libarchive", "reference", "jar"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,28 @@ def r2_store(url: str, options: Options, objects: Objects) -> ObjectStore:
         "client_kwargs": {"region_name": "auto", **options.get("client_kwargs", {})},
     }
     return s3_store(f"s3://{rest}", filled, objects)
+
+
+def generic_store(url: str, options: Options, objects: Objects) -> ObjectStore:
+    """Any other file system that fsspec knows. Raises ValueError, RuntimeError with a sentence."""
+    from resumable.stores.generic import GenericBucket
+
+    protocol = url.partition("://")[0]
+    if "::" in url or protocol in _READ_ONLY:
+        raise ValueError(f"{protocol} is nothing that uploads could be written to.")
+    tuning, backend = split_options(options)
+    filesystem = Filesystem(url, backend)
+    root = filesystem.path.rstrip("/")
+    bucket = GenericBucket(filesystem, f"{root}/.resumable")
+    return ObjectStore(
+        bucket,
+        lambda: None,
+        root,
+        Destination(root, objects),
+        capabilities=Capabilities(part_size=tuning.part_size, presence=False),
+        memory=tuning.memory,
+        pipeline=tuning.pipeline,
+    )
 
 
 def _root(url: str) -> str:

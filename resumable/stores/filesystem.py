@@ -31,6 +31,20 @@ class Filesystem:
         self._made: Any = None
 
     @property
+    def path(self) -> str:
+        """The URL's path in the file system's own words; nothing is connected for it.
+
+        Raises ValueError for a protocol that fsspec does not know, RuntimeError where a package
+        is missing.
+        """
+        protocol = self.url.partition("://")[0]
+        try:
+            made = fsspec.get_filesystem_class(protocol)
+        except ImportError as error:
+            raise RuntimeError(f"Storage of {protocol}:// URLs: {error}") from None
+        return str(made._strip_protocol(self.url))
+
+    @property
     def fs(self) -> Any:
         """This process's own."""
         pid = os.getpid()

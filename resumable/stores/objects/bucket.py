@@ -23,7 +23,7 @@ class Occupied(Exception):
 class Stored:
     """One listed object. `modified` in seconds since the epoch, by the storage's clock.
 
-    `version` differs whenever the content does.
+    `version` differs whenever the content does; empty where the storage cannot tell.
     """
 
     key: str

@@ -156,7 +156,9 @@ class Reader:
         for one in unknown:
             if one.key not in fetched:
                 raise Missing(one.key)
-            self._texts.put(f"{one.key} {one.version}", fetched[one.key])
+            if one.version or not one.key.endswith(f"/{MANIFEST}"):
+                # All but the manifest stand below one birth's nonce and never change.
+                self._texts.put(f"{one.key} {one.version}", fetched[one.key])
         return {**texts, **fetched}
 
     # ------------------------------------------------------------ parts
