@@ -60,7 +60,7 @@ def test_a_path_object(tmp_path: Path) -> None:
         ("a\0b", "Name a directory"),
         ("nope://x", "No store for nope://"),
         ("a b://x", "No store for a b://"),
-        ("http://127.0.0.1/", "No store for http://"),
+        ("http://127.0.0.1/", "http is nothing that uploads could be written to"),
         ("simplecache::http://127.0.0.1/", "No store for simplecache::http://"),
     ],
 )

@@ -154,9 +154,7 @@ class GenericBucket:
         except Missing:
             return []
         return [
-            Stored(
-                key, int(info["size"] or 0), _modified(info), f"{info['size']} {info.get('ino')}"
-            )
+            Stored(key, int(info["size"] or 0), _modified(info), version="")
             for path, info in sorted(found.items())
             if (key := _relative(path, folder)).startswith(prefix)
         ]
