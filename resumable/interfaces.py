@@ -84,10 +84,13 @@ class Capabilities:
     largest_part: int | None = None
     presence: bool = True
 
-    def part_size_for(self, length: int | None, chunk_size: int | None = None) -> int:
+    def part_size_for(
+        self, length: int | None, chunk_size: int | None = None, *, most: int | None = None
+    ) -> int:
         """The part size of an upload: its client's chunk size where that makes good parts.
 
-        Raises TooLarge for a `length` that this store's parts cannot hold.
+        An upload of unknown length may come to `most` bytes. Raises TooLarge for a `length` that
+        this store's parts cannot hold.
         """
         if self.most_parts is None:
             return self.part_size
@@ -96,13 +99,11 @@ class Capabilities:
         if chunk_size is not None and self.least_part <= chunk_size <= largest:
             size = chunk_size
         # A tenth of the numbers stays free, so that nobody's arithmetic is tight.
-        needed = -(-(length or 0) // (self.most_parts * 9 // 10))
-        if needed > largest:
-            raise TooLarge(
-                f"This storage takes at most {largest * (self.most_parts * 9 // 10)} bytes "
-                "in one upload."
-            )
-        return size if needed <= size else -(-needed // MIB) * MIB
+        parts = self.most_parts * 9 // 10
+        if length is not None and length > largest * parts:
+            raise TooLarge(f"This storage takes at most {largest * parts} bytes in one upload.")
+        needed = -(-((most or 0) if length is None else length) // parts)
+        return size if needed <= size else min(-(-needed // MIB) * MIB, largest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class Registry:
             id=id or new_id(),
             token=new_id(),
             part_size=self.store.capabilities.part_size_for(
-                self.limits.max_size if length is None else length, chunk_size
+                length, chunk_size, most=self.limits.max_size
             ),
             created=self.clock(),
             owner=caller.owner,

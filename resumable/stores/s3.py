@@ -68,7 +68,7 @@ class S3Bucket:
         if self._probed is None:
             key, data = f"{self._probe}{secrets.token_hex(8)}", secrets.token_bytes(16)
             try:
-                answer = self._put(key, data, {"IfNoneMatch": "*"})
+                answer = self._put(key, data, {})
                 tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
                 self._probed = (self._is_refused(key), _tag(answer) == tag)
             finally:
@@ -148,25 +148,27 @@ class S3Bucket:
         if end is not None and end <= start:
             return b""
         with translated("get_object", key):
-            whole = start == 0 and end is None
-            data = self._filesystem.run(
-                self._filesystem.fs._cat_file,
-                key,
-                start=None if whole else start,
-                end=None if whole else end,
-            )
-        return bytes(data)
+            return self._filesystem.run(self._read, key, start, end)
+
+    async def _read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        """s3fs's own reading asks for the size first."""
+        bucket, _, name = key.partition("/")
+        whole = start == 0 and end is None
+        ranged = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        answer = await self._filesystem.fs._call_s3("get_object", Bucket=bucket, Key=name, **ranged)
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+            return data
 
     def get_all(self, keys: Collection[str]) -> dict[str, bytes]:
-        fs = self._filesystem.fs
-        results = self._filesystem.run_all([partial(fs._cat_file, key) for key in keys])
+        results = self._filesystem.run_all([partial(self._read, key) for key in keys])
         found: dict[str, bytes] = {}
         for key, result in zip(keys, results, strict=True):
             try:
                 with translated("get_object", key):
                     if isinstance(result, BaseException):
                         raise result
-                    found[key] = bytes(result)
+                    found[key] = result
             except Missing:
                 continue
         return found

@@ -140,12 +140,16 @@ class Reader:
             decided = mine.get(f"d.{max(tries)}")
             known.decision = None if decided is None else texts[decided.key].decode()
 
+    def remember(self, key: str, data: bytes) -> None:
+        """What has just been stored once and for all below a birth."""
+        self._texts.put(key, data)
+
     def _texts_of(self, objects: Iterable[Stored]) -> dict[str, bytes]:
         """The content of small objects that never change. Raises Missing."""
         texts: dict[str, bytes] = {}
         unknown: list[Stored] = []
         for one in objects:
-            text = self._texts.get(f"{one.key} {one.version}")
+            text = self._texts.get(_memory_of(one))
             if text is None:
                 unknown.append(one)
             else:
@@ -156,9 +160,8 @@ class Reader:
         for one in unknown:
             if one.key not in fetched:
                 raise Missing(one.key)
-            if one.version or not one.key.endswith(f"/{MANIFEST}"):
-                # All but the manifest stand below one birth's nonce and never change.
-                self._texts.put(f"{one.key} {one.version}", fetched[one.key])
+            if one.version or not _is_manifest(one):
+                self._texts.put(_memory_of(one), fetched[one.key])
         return {**texts, **fetched}
 
     # ------------------------------------------------------------ parts
@@ -198,6 +201,15 @@ class Reader:
         assert parts is not None
         assert known.native is not None
         return parts.stored(known.manifest.key, known.native)
+
+
+def _is_manifest(one: Stored) -> bool:
+    return one.key.endswith(f"/{MANIFEST}")
+
+
+def _memory_of(one: Stored) -> str:
+    """All but the manifest stand below one birth's nonce and never change."""
+    return f"{one.key} {one.version}" if _is_manifest(one) else one.key
 
 
 def _gap_free(windows: dict[int, Part]) -> Iterator[tuple[int, Part]]:

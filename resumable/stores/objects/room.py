@@ -14,6 +14,7 @@ from resumable.errors import Conflict, NotFound, Unavailable
 from resumable.model import State, Upload
 from resumable.stores.objects.bucket import Bucket, Data, Missing, Part, Parts, Sending
 from resumable.stores.objects.knowledge import Covering, Knowledge
+from resumable.stores.objects.manifest import Manifest
 from resumable.stores.objects.memory import Memory
 from resumable.stores.objects.names import NATIVE, Segment, segment_name
 from resumable.stores.objects.reading import Reader
@@ -80,6 +81,10 @@ class Room:
             raise NotFound("Upload not found")
         return known
 
+    def born(self, manifest: Manifest) -> None:
+        """This thread has just begun an upload, and nobody else knows more of it."""
+        self._seen.last = Seen(Knowledge(manifest, version=""), time.monotonic())
+
     def forget(self) -> None:
         """The next look is a new one."""
         self._seen.last = None
@@ -120,12 +125,13 @@ class Room:
     def create(self, known: Knowledge, name: str, data: bytes = b"") -> bytes:
         """Store under a name that is taken once; what is stored there now."""
         key = self.key(known, name)
-        if self.bucket.put(key, data, if_absent=True):
-            return data
-        try:
-            return self.bucket.get(key)
-        except Missing:
-            raise NotFound("Upload not found") from None
+        if not self.bucket.put(key, data, if_absent=True):
+            try:
+                data = self.bucket.get(key)
+            except Missing:
+                raise NotFound("Upload not found") from None
+        self.reader.remember(key, data)
+        return data
 
     def mark(self, known: Knowledge, name: str) -> None:
         """A name that is all there is to say."""

@@ -73,13 +73,14 @@ class ObjectStore:
         self._room.forget()
         at = self._reader.folder(upload.id) + MANIFEST
         data = manifest.to_bytes()
-        if self.bucket.put(at, data, if_absent=True):
-            return True
         try:
             # A lost answer makes one's own success look like somebody else's.
-            return self.bucket.get(at) == data
+            mine = self.bucket.put(at, data, if_absent=True) or self.bucket.get(at) == data
         except Missing:
             return self.begin(upload)
+        if mine:
+            self._room.born(manifest)
+        return mine
 
     def load(self, id: str) -> Status | None:
         known = self._room.look(id)
