@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 
 from resumable.interfaces import Hooks, Store
 from resumable.model import State, Status
 
+_MOST_REMEMBERED = 1000
 _log = logging.getLogger("resumable")
 
 
@@ -16,6 +19,9 @@ class Herald:
     def __init__(self, store: Store, hooks: Hooks) -> None:
         self._store = store
         self._hooks = hooks
+        self._telling: set[tuple[str, str]] = set()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._lock = threading.Lock()
 
     def owes(self, status: Status, event: str) -> bool:
         """Whether the host listens for this event of this upload and has not heard it yet."""
@@ -38,10 +44,31 @@ class Herald:
         return self._tell(status, "cancelled", status.upload)
 
     def _tell(self, status: Status, event: str, subject: object) -> bool:
-        heard = self._hear(event, subject)
-        if heard:
-            self._store.tell(status.upload, event)
+        """Once in this process, however many of its threads see the same end."""
+        news = (status.upload.token, event)
+        with self._lock:
+            if news in self._telling:
+                # A hook that looks at its own upload, or another thread, is telling just now.
+                return False
+            if news in self._told:
+                return True
+            self._telling.add(news)
+        heard = False
+        try:
+            heard = self._hear(event, subject)
+            if heard:
+                self._store.tell(status.upload, event)
+        finally:
+            with self._lock:
+                self._telling.discard(news)
+                if heard:
+                    self._remember(news)
         return heard
+
+    def _remember(self, news: tuple[str, str]) -> None:
+        self._told[news] = None
+        while len(self._told) > _MOST_REMEMBERED:
+            self._told.popitem(last=False)
 
     def _hear(self, event: str, subject: object) -> bool:
         try:

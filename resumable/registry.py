@@ -37,9 +37,11 @@ class Registry:
     def resolve(self, reference: Reference, caller: Caller) -> Standing:
         """The standing of what the caller means. Raises NotFound for a foreign or malformed id."""
         if isinstance(reference, ByClientId):
-            if self._made_by_host(reference.value, caller):
+            standing = self._latest(partial(derived_id, caller.owner, reference.value))
+            unknown = standing.current is None and standing.previous is None
+            if unknown and self._made_by_host(reference.value, caller):
                 return self.resolve(ById(reference.value), caller)
-            return self._latest(partial(derived_id, caller.owner, reference.value))
+            return standing
         id = checked_id(reference.id)
         status = self.store.load(id)
         if status is None or status.state is State.CANCELLED:

@@ -23,9 +23,15 @@ MIB = 1024 * 1024
 
 
 class Killer:
-    """Kills one worker after the other at random moments until it is told to stop."""
+    """Kills one worker after the other at random moments until it is told to stop.
 
-    def __init__(self, servers: list[Server], seed: int) -> None:
+    `pause` is the least and the greatest time between two deaths, in seconds.
+    """
+
+    def __init__(
+        self, servers: list[Server], seed: int, pause: tuple[float, float] = (0.05, 0.4)
+    ) -> None:
+        self._pause = pause
         self.kills = 0
         self._servers = servers
         self._random = random.Random(seed)
@@ -33,7 +39,7 @@ class Killer:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        while not self._done.wait(self._random.uniform(0.05, 0.4)):
+        while not self._done.wait(self._random.uniform(*self._pause)):
             server = self._random.choice(self._servers)
             for pid in server.pids[1:]:
                 try:
