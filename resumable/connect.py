@@ -87,6 +87,18 @@ def _path(url: str) -> str:
     return os.path.expanduser(path)
 
 
+def _gcs(url: str, options: Options, wishes: Wishes) -> Store:
+    from resumable.stores.cloud import gcs_store
+
+    return gcs_store(url, options, wishes.objects or Objects())
+
+
+def _azure(url: str, options: Options, wishes: Wishes) -> Store:
+    from resumable.stores.cloud import azure_store
+
+    return azure_store(url, options, wishes.objects or Objects())
+
+
 def _generic(url: str, options: Options, wishes: Wishes) -> Store:
     from fsspec import available_protocols
 
@@ -109,4 +121,9 @@ _SCHEMES: Mapping[str, Callable[[str, Options, Wishes], Store]] = {
     "s3": _s3,
     "s3a": _s3,
     "r2": _r2,
+    "gs": _gcs,
+    "gcs": _gcs,
+    "az": _azure,
+    "abfs": _azure,
+    "abfss": _azure,
 }

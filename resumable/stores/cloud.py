@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,6 +123,56 @@ def r2_store(url: str, options: Options, objects: Objects) -> ObjectStore:
         "client_kwargs": {"region_name": "auto", **options.get("client_kwargs", {})},
     }
     return s3_store(f"s3://{rest}", filled, objects)
+
+
+def gcs_store(url: str, options: Options, objects: Objects) -> ObjectStore:
+    """`gs://bucket/prefix`."""
+    need("gcsfs", "gcs")
+    refuse_gevent()
+    # Else gcsfs asks by gRPC what kind of bucket it has, and waits a minute where nobody answers.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    from resumable.stores.gcs import GcsBucket
+
+    tuning, backend = split_options(options)
+    root = _root(url)
+    filesystem = Filesystem(f"gs://{root}", {**backend, "use_listings_cache": False})
+    return ObjectStore(
+        GcsBucket(filesystem, f"{root}/.resumable"),
+        lambda: None,
+        root,
+        Destination(root, objects),
+        capabilities=Capabilities(part_size=tuning.part_size, presence=False),
+        memory=tuning.memory,
+        pipeline=tuning.pipeline,
+    )
+
+
+def azure_store(url: str, options: Options, objects: Objects) -> ObjectStore:
+    """`az://container/prefix` or `abfs://container@account.dfs.core.windows.net/prefix`."""
+    need("adlfs", "azure")
+    refuse_gevent()
+    from resumable.stores.azure import AzureBucket, AzureParts
+
+    tuning, backend = split_options(options)
+    filesystem = Filesystem(url, {**backend, "use_listings_cache": False})
+    root = filesystem.path.strip("/")
+    bucket = AzureBucket(filesystem, f"{root}/.resumable")
+    parts = AzureParts(bucket)
+    return ObjectStore(
+        bucket,
+        lambda: parts,
+        root,
+        Destination(root, objects),
+        capabilities=Capabilities(
+            part_size=tuning.part_size,
+            most_parts=parts.most,
+            least_part=tuning.least_part,
+            largest_part=tuning.largest_part,
+            presence=False,
+        ),
+        memory=tuning.memory,
+        pipeline=tuning.pipeline,
+    )
 
 
 def generic_store(url: str, options: Options, objects: Objects) -> ObjectStore:

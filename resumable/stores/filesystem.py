@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import fsspec
@@ -67,7 +67,9 @@ class Filesystem:
         """A coroutine of the file system as a future of its own thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.fs.loop)
 
-    def run_all(self, coroutines: list[Callable[[], Awaitable[_T]]]) -> list[_T | BaseException]:
+    def run_all(
+        self, coroutines: Sequence[Callable[[], Awaitable[_T]]]
+    ) -> list[_T | BaseException]:
         """Many at once, but not too many; what went wrong is among the results."""
 
         async def gathered() -> list[_T | BaseException]:

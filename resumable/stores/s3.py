@@ -280,6 +280,7 @@ class S3Parts:
     """Multipart uploads; part numbers begin at 1."""
 
     most = 10_000
+    refuses_late = True
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket

@@ -158,6 +158,7 @@ class MemoryParts:
     """Parts as R2 has them: all equal, the last not larger, and a failed repetition destroys."""
 
     most = 10_000
+    refuses_late = True
     tags_are_md5 = True
 
     def __init__(self, bucket: MemoryBucket) -> None:

@@ -44,11 +44,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The bytes `[start, end)` of a stored object."""
+    """The bytes `[start, end)` of a stored object of `size` bytes."""
 
     key: str
     start: int
     end: int
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        return (self.start, self.end) == (0, self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ class Parts(Protocol):
     """Objects made out of parts that are placed by their window and cannot be read before."""
 
     most: int  # parts of one object
+    refuses_late: bool  # whether `send` fails for an object that has ended
 
     @property
     def tags_are_md5(self) -> bool:

@@ -147,6 +147,7 @@ class Finisher:
                     self._room.key(known, piece.segment.name),
                     piece.start - piece.origin,
                     piece.end - piece.origin,
+                    piece.segment.length,
                 )
                 for piece in known.covering(0, length) or ()
             ]

@@ -260,13 +260,18 @@ class ObjectPlacing:
         self._store(number if alone else None)
         if made is not None and self._needs_record(made):
             self._record(made)
-        if self._segments or self._recorded:
+        if self._segments or self._recorded or self._may_be_late():
             self._look_again(made)
         self._committed = True
         status = self._known.status()
         if not status.extents.covers(self._start, self._position):
             raise Unavailable("The storage failed while these bytes were saved. Send them again.")
         return Placed(number, not self._wrote, status)
+
+    def _may_be_late(self) -> bool:
+        """Where parts are taken after the end as well, one has to look."""
+        parts = self._room.parts
+        return self._wrote and parts is not None and not parts.refuses_late
 
     def keep(self) -> None:
         if self._aside is not None:
