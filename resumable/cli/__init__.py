@@ -1,10 +1,11 @@
-"""The command line: `resumable demo | serve | ls | sweep | doctor`."""
+"""The command line: `resumable demo | serve | ls | sweep | doctor | lifecycle`."""
 
 from __future__ import annotations
 
 import click
 
 from resumable.cli.doctor import doctor
+from resumable.cli.lifecycle import lifecycle
 from resumable.cli.serving import demo, serve
 from resumable.cli.storage import ls, sweep
 
@@ -15,5 +16,5 @@ def main() -> None:
     """Resumable uploads for any Python web app, into any storage."""
 
 
-for command in (demo, serve, ls, sweep, doctor):
+for command in (demo, serve, ls, sweep, doctor, lifecycle):
     main.add_command(command)

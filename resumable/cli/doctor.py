@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from resumable.cli.options import storage_options
 from resumable.cli.storage import connected
 from resumable.errors import UploadError
 from resumable.model import MIB
@@ -38,13 +39,15 @@ class Finding:
 
 @click.command()
 @click.argument("target", default="./data")
-def doctor(target: str) -> None:
+@storage_options
+def doctor(target: str, storage_options: dict[str, Any]) -> None:
     """Examine TARGET: a running server (http://…) or a storage (URL or directory).
 
     Against a server it really uploads 2 MiB under a secret id, cuts one body in the middle, looks
     what was kept, and cancels. Exit status 1 when something defeats resuming.
     """
-    findings = _server(target) if target.startswith(("http://", "https://")) else _storage(target)
+    running = target.startswith(("http://", "https://"))
+    findings = _server(target) if running else _storage(target, storage_options)
     bad = 0
     for finding in findings:
         bad += not finding.good
@@ -175,11 +178,15 @@ def _wait_for(look: Callable[[], int], enough: Callable[[int], bool]) -> int:
 # ---------------------------------------------------------------- a storage
 
 
-def _storage(target: str) -> Iterator[Finding]:
-    store = connected(target)
+def _storage(target: str, options: dict[str, Any]) -> Iterator[Finding]:
+    store = connected(target, options)
     if isinstance(store, LocalStore):
         yield from _local(store.root)
     try:
+        if not isinstance(store, LocalStore):
+            warnings = store.check()
+            yield Finding(True, "Objects can be written, listed, read and deleted.")
+            yield from (Finding(False, warning) for warning in warnings)
         count = sum(1 for _ in store.list_finished())
         yield Finding(True, f"{count} finished files can be read.")
     except UploadError as error:

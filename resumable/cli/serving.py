@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from resumable import assets
+from resumable.cli.options import storage_options
 from resumable.errors import NoRoom, UploadError
 from resumable.http import Request
 from resumable.model import Limits
@@ -45,6 +46,7 @@ def _served(command: Command) -> Command:
             show_default=True,
             help="fsspec URL or directory that takes the files.",
         ),
+        storage_options,
         click.option(
             "--bind",
             default="127.0.0.1:8000",
@@ -100,6 +102,7 @@ def _run(
     host, port = settings["bind"]
     limits = _limits(settings["max_size"], settings["chunk_size"])
     options = {
+        "storage_options": settings["storage_options"],
         "durability": settings["durability"],
         "limits": limits,
         "cors": cors,

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from resumable.cli.options import storage_options
 from resumable.connect import connect
 from resumable.ending import Swept
 from resumable.errors import UploadError
@@ -22,20 +23,21 @@ from resumable.wsgi import ResumableUploads
 storage_argument = click.argument("storage", default="./data")
 
 
-def connected(storage: str) -> Store:
+def connected(storage: str, options: dict[str, Any]) -> Store:
     """The store of a URL, or an error in one sentence."""
     try:
-        return connect(storage)
+        return connect(storage, options)
     except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
 
 
 @click.command()
 @storage_argument
+@storage_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def ls(storage: str, as_json: bool) -> None:
+def ls(storage: str, storage_options: dict[str, Any], as_json: bool) -> None:
     """List finished files and unfinished uploads of STORAGE (default ./data)."""
-    store = connected(storage)
+    store = connected(storage, storage_options)
     try:
         finished = sorted(store.list_finished(), key=lambda one: one.finished)
         running = [status for status in store.each() if status.state is State.RECEIVING]
@@ -59,6 +61,7 @@ def ls(storage: str, as_json: bool) -> None:
 
 @click.command()
 @storage_argument
+@storage_options
 @click.option("--app", metavar="MODULE:NAME", help="The app's middleware, so its hooks are told.")
 @click.option(
     "--expiry-days",
@@ -66,7 +69,13 @@ def ls(storage: str, as_json: bool) -> None:
     help="Days without a byte after which an unfinished upload goes.  [default: 6]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
-def sweep(storage: str, app: str | None, expiry_days: float | None, as_json: bool) -> None:
+def sweep(
+    storage: str,
+    storage_options: dict[str, Any],
+    app: str | None,
+    expiry_days: float | None,
+    as_json: bool,
+) -> None:
     """Remove expired uploads of STORAGE (default ./data), complete crashed ones, tidy up.
 
     With --app the storage, the limits and the hooks are the app's own, whatever STORAGE says. Safe
@@ -75,16 +84,21 @@ def sweep(storage: str, app: str | None, expiry_days: float | None, as_json: boo
     if app is not None and expiry_days is not None:
         raise click.UsageError("--app brings its own limits: leave --expiry-days out.")
     try:
-        middleware = _without_hooks(storage, expiry_days) if app is None else _middleware_in(app)
+        if app is None:
+            middleware = _without_hooks(storage, storage_options, expiry_days)
+        else:
+            middleware = _middleware_in(app)
         swept = middleware.uploads.sweep()
     except (UploadError, ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(json.dumps(asdict(swept)) if as_json else _sentence(swept))
 
 
-def _without_hooks(storage: str, expiry_days: float | None) -> ResumableUploads:
+def _without_hooks(
+    storage: str, options: dict[str, Any], expiry_days: float | None
+) -> ResumableUploads:
     limits = Limits() if expiry_days is None else Limits(expiry=int(expiry_days * DAY))
-    return ResumableUploads(None, storage, limits=limits)
+    return ResumableUploads(None, storage, storage_options=options, limits=limits)
 
 
 def _middleware_in(app: str) -> ResumableUploads:

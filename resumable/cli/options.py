@@ -1,0 +1,55 @@
+"""Options of a storage on the command line: NAME=VALUE, or one JSON document in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+VARIABLE = "RESUMABLE_STORAGE_OPTIONS"
+
+
+def _parsed(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the environment says, and over it what the command line says."""
+    options = _from_environment()
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"write NAME=VALUE, not {text!r}.")
+        options[name] = _value(value)
+    return options
+
+
+def _from_environment() -> dict[str, Any]:
+    text = os.environ.get(VARIABLE, "")
+    try:
+        options = json.loads(text or "{}")
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise click.UsageError(f"{VARIABLE} must hold a JSON object.")
+    return options
+
+
+def _value(text: str) -> Any:
+    """JSON where it is some, else the text itself: a key of digits alone is to be quoted."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+storage_options: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--storage-option",
+    "-o",
+    "storage_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_parsed,
+    help=f"The backend's own option, as endpoint_url=https://…; also {VARIABLE} (JSON).",
+)
