@@ -76,7 +76,7 @@ class Ender:
         if crc is not None:
             facts.pop("digest", None)
         self._registry.check_size(length)
-        describe = partial(self.describe, status.upload)
+        describe = partial(self._describe, status.upload)
         return self._store.finish(status.upload, length, describe, facts=facts, crc32c=crc)
 
     def _fill_from_echoes(self, operation: Finish, status: Status, previous: Status) -> Status:
@@ -103,10 +103,9 @@ class Ender:
                 keeping.commit()
         return self._reloaded(status.upload) if echoed else status
 
-    def describe(
+    def _describe(
         self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int
     ) -> Finished:
-        """What shall be remembered of an upload's object; see `interfaces.Describe`."""
         media_type = sniff(head)
         named = safe_name(facts.get("filename") or upload.filename or "")
         return Finished(
@@ -127,7 +126,7 @@ class Ender:
     def complete(self, status: Status) -> Finished:
         """Take an upload that is past RECEIVING to its end, from wherever a crash left it."""
         if status.state is State.FINISHING:
-            describe = partial(self.describe, status.upload)
+            describe = partial(self._describe, status.upload)
             status = self._store.finish(status.upload, 0, describe)
         if status.state is State.VERIFYING:
             status = self._verify(status)

@@ -221,7 +221,9 @@ class Receiver:
                 code="too-many-chunks",
             )
         check_number(operation, operation.total_chunks)
-        self._registry.check_chunk(operation.size if payload.length is None else payload.length)
+        size = payload.length if payload.length is not None else operation.size
+        if size is not None and limits.max_chunk_size is not None and size > limits.max_chunk_size:
+            raise TooLarge(f"A chunk may have at most {limits.max_chunk_size} bytes.")
 
     def _check_chunk_size(self, operation: Place, status: Status) -> None:
         """Raise BadRequest where the known bytes are more chunks of this size than are allowed."""

@@ -110,32 +110,6 @@ class Registry:
 
         Raises Forbidden, TooLarge, TooMany, NoRoom.
         """
-        upload = self.admit(
-            caller,
-            id=id,
-            reference=reference,
-            length=length,
-            filename=filename,
-            metadata=metadata,
-            chunk_size=chunk_size,
-        )
-        return upload, self.store.begin(upload)
-
-    def admit(
-        self,
-        caller: Caller,
-        *,
-        id: str | None = None,
-        reference: Reference | None = None,
-        length: int | None = None,
-        filename: str | None = None,
-        metadata: dict[str, object] | None = None,
-        chunk_size: int | None = None,
-    ) -> Upload:
-        """An upload that may begin, and of which nothing is stored yet.
-
-        Raises Forbidden, TooLarge, TooMany, NoRoom.
-        """
         self.check_size(length)
         self._check_quota(caller, length)
         upload = Upload(
@@ -152,13 +126,7 @@ class Registry:
             metadata=metadata or {},
         )
         self.authorize(caller, "create", upload)
-        return upload
-
-    def check_chunk(self, size: int | None) -> None:
-        """Raise TooLarge when one request brings more bytes than it may."""
-        most = self.limits.max_chunk_size
-        if size is not None and most is not None and size > most:
-            raise TooLarge(f"A chunk may have at most {most} bytes.")
+        return upload, self.store.begin(upload)
 
     def check_size(self, length: int | None) -> None:
         """Raise TooLarge when a declared length is over the limit."""
