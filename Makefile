@@ -24,6 +24,7 @@ docs: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.objects
 
 chaos: $(VENV)/.test
 	$(BIN)/python -m pytest -m chaos --chaos

@@ -91,9 +91,11 @@ class Filesystem:
 
 
 def refuse_gevent() -> None:
-    """Raise RuntimeError where greenlets would wait for fsspec's thread for ever."""
+    """Raise RuntimeError where greenlets would wait for the thread of fsspec for ever."""
     monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
+    patcher = sys.modules.get("eventlet.patcher")
+    patched = monkey is not None and monkey.is_module_patched("threading")
+    if patched or (patcher is not None and patcher.is_monkey_patched("thread")):
         raise RuntimeError(
             "Object storage through fsspec does not work under gevent or eventlet. "
             "Use threads instead: gunicorn --worker-class gthread."

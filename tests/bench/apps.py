@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from typing import Any
 
@@ -47,5 +48,12 @@ def ours(environ: dict[str, Any], start_response: Any) -> Any:
 
 
 _middleware = (
-    application(ROOT, durability=DURABILITY, limits=Limits(max_size=None)) if ROOT else bare
+    application(
+        ROOT,
+        storage_options=json.loads(os.environ.get("BENCH_OPTIONS", "{}")),
+        durability=DURABILITY,
+        limits=Limits(max_size=None),
+    )
+    if ROOT
+    else bare
 )

@@ -97,7 +97,8 @@ def raw_chunks(client: Client, total: int, chunk: int) -> float:
             "X-Upload-Id": upload_id,
             "Content-Range": f"bytes {start}-{start + chunk - 1}/{total}",
         }
-        client.send("PUT", "/upload-chunk", headers, [_BUFFER[:chunk]])
+        whole, rest = divmod(chunk, len(_BUFFER))
+        client.send("PUT", "/upload-chunk", headers, [_BUFFER] * whole + [_BUFFER[:rest]])
     return _finish(client, upload_id)
 
 

@@ -104,7 +104,8 @@ def own_server(tmp_path: Path) -> Iterator[DemoServer]:
     server.stop()
 
 
-def _proxy(server: DemoServer) -> Iterator[HttpProxy]:
+def demo_proxy(server: DemoServer) -> Iterator[HttpProxy]:
+    """A line to the server that a test can spoil."""
     proxy = HttpProxy(("127.0.0.1", server.port))
     proxy.pages["/lab"] = ("text/html", LAB)
     proxy.pages["/lab.js"] = ("text/javascript", LAB_SCRIPT)
@@ -114,12 +115,12 @@ def _proxy(server: DemoServer) -> Iterator[HttpProxy]:
 
 @pytest.fixture
 def proxy(shared_server: DemoServer) -> Iterator[HttpProxy]:
-    yield from _proxy(shared_server)
+    yield from demo_proxy(shared_server)
 
 
 @pytest.fixture
 def own_proxy(own_server: DemoServer) -> Iterator[HttpProxy]:
-    yield from _proxy(own_server)
+    yield from demo_proxy(own_server)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import selectors
@@ -9,17 +10,32 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 START_TIMEOUT = 30.0
 
 
 class DemoServer:
-    """`resumable demo` on a free port, keeping its storage across `kill()` and `start()`."""
+    """`resumable demo` on a free port, keeping its storage across `kill()` and `start()`.
 
-    def __init__(self, folder: Path) -> None:
-        self.storage = folder / "storage"
+    `storage` is a URL with its `options`; without one it is a folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        storage: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        workers: int = 1,
+    ) -> None:
+        self.storage = storage or str(folder / "storage")
+        self._options = dict(options or {})
+        self._workers = workers
         self.log = folder / "server.log"
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -31,16 +47,24 @@ class DemoServer:
     def start(self) -> None:
         """Returns when the server takes connections."""
         program = str(Path(sys.executable).with_name("resumable"))
-        bind = f"127.0.0.1:{self.port}"
+        words = ["--storage", self.storage, "--bind", f"127.0.0.1:{self.port}"]
+        words += ["--workers", str(self._workers)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [program, "demo", "--storage", str(self.storage), "--bind", bind],
+                [program, "demo", *words],
+                env={**os.environ, "RESUMABLE_STORAGE_OPTIONS": json.dumps(self._options)},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 start_new_session=True,
             )
         self.port = self._port_when_ready()
+
+    def kill_worker(self) -> None:
+        """SIGKILL for one of the workers; the master starts another."""
+        assert self._process is not None
+        workers = psutil.Process(self._process.pid).children()
+        workers[0].kill()
 
     def kill(self) -> None:
         """SIGKILL for the server and all its workers."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import MakeBytes, playwright_api, until
+from tests.browser.conftest import MakeBytes, demo_proxy, playwright_api, until
 from tests.browser.demo_server import DemoServer
 from tests.browser.http_proxy import Action, Exchange, Hold, HttpProxy, refusal
+from tests.storage import ceph
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -138,6 +139,46 @@ def test_a_recording_survives_two_kills_of_the_server(demo: Demo, own_server: De
     content = demo.download()
     assert hashlib.sha256(content).hexdigest() == digest
     assert sum(e.body_bytes for e in demo.proxy.chunks) < len(content) + 8 * CHUNK
+    demo.plays()
+    until(demo.page, KEPT_NOTHING)
+
+
+@pytest.fixture
+def bucket_server(tmp_path: Path) -> Iterator[DemoServer]:
+    """Two workers on a bucket of a real S3 server."""
+    reason = ceph.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    folder = tmp_path / "ceph"
+    folder.mkdir()
+    with ceph.given_or_own(folder) as storage:
+        server = DemoServer(tmp_path, f"{storage.fresh().url}/demo", storage.options, workers=2)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def bucket_demo(page: Page, bucket_server: DemoServer) -> Iterator[Demo]:
+    for proxy in demo_proxy(bucket_server):
+        demo = Demo(page, proxy)
+        yield demo
+        assert demo.problems == []
+
+
+def test_a_recording_into_a_bucket_survives_a_killed_worker(
+    bucket_demo: Demo, bucket_server: DemoServer
+) -> None:
+    demo, hold = bucket_demo, Hold(after=100)
+    demo.proxy.rule = from_chunk(2, [hold])
+    demo.record()
+    demo.stop()
+    hold.wait()
+    digest = demo.page.evaluate(KEPT_DIGEST)
+    bucket_server.kill_worker()
+    hold.drop()
+    demo.finished()
+    assert hashlib.sha256(demo.download()).hexdigest() == digest
     demo.plays()
     until(demo.page, KEPT_NOTHING)
 
