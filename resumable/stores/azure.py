@@ -52,6 +52,7 @@ class Taken(Exception):
 class AzureBucket:
     """Blobs of Azure containers. `state` is the library's own prefix."""
 
+    knows_crc32c = False
     conditions = True
 
     def __init__(self, filesystem: Filesystem, state: str) -> None:

@@ -41,6 +41,7 @@ class Taken(Exception):
 class GcsBucket:
     """Objects of GCS buckets, by the JSON API. `state` is the library's own prefix."""
 
+    knows_crc32c = True
     conditions = True
 
     def __init__(self, filesystem: Filesystem, state: str) -> None:

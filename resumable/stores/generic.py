@@ -37,6 +37,7 @@ class GenericBucket:
     metadata: they stand in a small file of their own, `meta/<hash of the key>`.
     """
 
+    knows_crc32c = False
     conditions = False
 
     def __init__(self, filesystem: Filesystem, state: str) -> None:

@@ -34,6 +34,8 @@ _one_by_one = threading.Lock()
 class S3Bucket:
     """Objects of S3 buckets. `probe` is a key prefix that `check` may write below."""
 
+    knows_crc32c = False
+
     def __init__(self, filesystem: Filesystem, probe: str) -> None:
         self._filesystem = filesystem
         self._probe = probe

@@ -125,7 +125,7 @@ def _settings(
         "memstore device bytes": MEMORY,
         "osd max object name len": 460,
         "osd max object namespace len": 64,
-        "rgw frontends": f"beast endpoint={HOST}:{port}",
+        "rgw frontends": f"beast endpoint={HOST}:{port} tcp_nodelay=1",
         "rgw enable usage log": "false",
         "rgw multipart min part size": smallest_part,
         "rgw gc obj min wait": 1,  # Else deleted parts stay in memory for hours.

@@ -90,6 +90,8 @@ class Sending(Protocol):
 class Bucket(Protocol):
     """Objects by key. Reads see every write that has returned."""
 
+    knows_crc32c: bool  # whether `head` tells it
+
     @property
     def conditions(self) -> bool:
         """Whether `if_absent` is held by the storage itself, also between hosts."""
