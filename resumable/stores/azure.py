@@ -6,7 +6,7 @@ import base64
 import io
 import logging
 import secrets
-from collections.abc import Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -243,6 +243,9 @@ class AzureParts:
         parts = (_part(native, block) for block in uncommitted)
         mine = (part for part in parts if part is not None and part.window > after)
         return sorted(mine, key=lambda part: part.window)
+
+    def ask(self, key: str, native: str, after: int = -1) -> Callable[[], list[Part]]:
+        return partial(self.stored, key, native, after)
 
     def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
         blocks = [BlobBlock(_block_id(native, part.window)) for part in parts if part.size]

@@ -6,7 +6,7 @@ import hashlib
 import io
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
@@ -302,18 +302,23 @@ class S3Parts:
         return _SendingPart(self, key, native, future)
 
     def stored(self, key: str, native: str, after: int = -1) -> list[Part]:
-        parts: list[Part] = []
-        marker = after + 1
-        while True:
-            page = self._bucket.call(
-                "list_parts", key, UploadId=native, PartNumberMarker=marker, MaxParts=_PAGE
-            )
-            for one in page.get("Parts", ()):
-                moment = one["LastModified"].timestamp()
-                parts.append(Part(one["PartNumber"] - 1, one["Size"], _tag(one), moment))
-            if not page.get("IsTruncated"):
-                return [part for part in parts if part.window > after]
-            marker = page["NextPartNumberMarker"]
+        return self.ask(key, native, after)()
+
+    def ask(self, key: str, native: str, after: int = -1) -> Callable[[], list[Part]]:
+        asked = {"UploadId": native, "MaxParts": _PAGE}
+        first = self._bucket.start("list_parts", key, PartNumberMarker=after + 1, **asked)
+
+        def answer() -> list[Part]:
+            with translated("list_parts", key):
+                page = first.result()
+            parts = _parts_in(page)
+            while page.get("IsTruncated"):
+                marker = page["NextPartNumberMarker"]
+                page = self._bucket.call("list_parts", key, PartNumberMarker=marker, **asked)
+                parts += _parts_in(page)
+            return [part for part in parts if part.window > after]
+
+        return answer
 
     def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
         listed = [{"PartNumber": part.window + 1, "ETag": f'"{part.tag}"'} for part in parts]
@@ -371,6 +376,13 @@ class _SendingPart:
             raise
         if not answer or not answer.get("ETag"):
             raise Unavailable("The storage did not confirm a part. Send the bytes again.")
+
+
+def _parts_in(page: Mapping[str, Any]) -> list[Part]:
+    return [
+        Part(one["PartNumber"] - 1, one["Size"], _tag(one), one["LastModified"].timestamp())
+        for one in page.get("Parts", ())
+    ]
 
 
 def _body(data: Data | IO[bytes]) -> IO[bytes] | bytes:

@@ -204,6 +204,9 @@ class MemoryParts:
                 if window > after
             ]
 
+    def ask(self, key: str, native: str, after: int = -1) -> Callable[[], list[Part]]:
+        return lambda: self.stored(key, native, after)
+
     def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
         def perform() -> None:
             with self._contents.lock:

@@ -6,7 +6,7 @@ Keys are whole fsspec paths (`bucket/prefix/name`). Trouble that passes is raise
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -162,6 +162,9 @@ class Parts(Protocol):
 
     def stored(self, key: str, native: str, after: int = -1) -> list[Part]:
         """The placed parts behind window `after`, ascending. Raises Missing."""
+
+    def ask(self, key: str, native: str, after: int = -1) -> Callable[[], list[Part]]:
+        """`stored`, under way in the background where the backend can; call for the answer."""
 
     def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
         """Make the object of these parts visible. Raises Missing when it has ended, Occupied."""

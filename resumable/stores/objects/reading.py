@@ -6,6 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from resumable.stores.objects.bucket import Bucket, Missing, Part, Parts, Stored
@@ -48,6 +49,19 @@ class Remembered(Generic[_Value]):
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
 
+    def drop(self, key: str) -> None:
+        with self._lock:
+            self._values.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A listing of parts under way, behind the first `known` of them."""
+
+    native: str
+    known: int
+    answer: Callable[[], list[Part]]
+
 
 class Reader:
     """What the storage knows of uploads below `root` (`bucket/prefix/.resumable`)."""
@@ -58,6 +72,7 @@ class Reader:
         self.root = root
         self._texts: Remembered[bytes] = Remembered()
         self._windows: Remembered[dict[int, Part]] = Remembered(512)
+        self._natives: Remembered[tuple[str, str]] = Remembered(512)
 
     def folder(self, id: str) -> str:
         return f"{self.root}/uploads/{id}/"
@@ -65,9 +80,10 @@ class Reader:
     def look(self, id: str) -> Knowledge | None:
         """All that is known of an upload; None where there is none."""
         for _ in range(4):
+            asked = self._ask_for_parts(id)
             listing = self._bucket.listed(self.folder(id))
             try:
-                return self._looked(id, listing)
+                return self._looked(id, listing, asked)
             except Missing:
                 # Removed, or finished, between the listing and the reading.
                 continue
@@ -76,7 +92,15 @@ class Reader:
     def ids(self) -> list[str]:
         return self._bucket.folders(f"{self.root}/uploads/")
 
-    def _looked(self, id: str, listing: list[Stored]) -> Knowledge | None:
+    def _ask_for_parts(self, id: str) -> Asked | None:
+        """The same question as the last time, while the listing is under way."""
+        parts, last = self._parts(), self._natives.get(id)
+        if parts is None or last is None:
+            return None
+        known = len(self._windows.get(last[1]) or ())
+        return Asked(last[1], known, parts.ask(*last, known - 1))
+
+    def _looked(self, id: str, listing: list[Stored], asked: Asked | None) -> Knowledge | None:
         folder = self.folder(id)
         named = {one.key.removeprefix(folder): one for one in listing}
         stored = named.get(MANIFEST)
@@ -92,8 +116,10 @@ class Reader:
         known = Knowledge(manifest, stored.version)
         known.touched = max(one.modified for one in (stored, *mine.values()))
         self._learn(known, mine)
-        if known.native is not None and known.done is None:
-            self._look_at_parts(known, id, set(mine))
+        if known.done is not None:
+            self._natives.drop(id)
+        elif known.native is not None:
+            self._look_at_parts(known, id, set(mine), asked)
         return known
 
     # ------------------------------------------------------------ names
@@ -166,13 +192,15 @@ class Reader:
 
     # ------------------------------------------------------------ parts
 
-    def _look_at_parts(self, known: Knowledge, id: str, listed: set[str]) -> None:
+    def _look_at_parts(
+        self, known: Knowledge, id: str, listed: set[str], asked: Asked | None
+    ) -> None:
         parts, native = self._parts(), known.native
         assert native is not None
         if parts is None:
             return
         try:
-            known.parts = self._windows_of(known, native)
+            known.parts = self._windows_of(known, native, asked)
         except Missing:
             # A finish takes the parts away after this listing was made: look again at that.
             folder = f"{self.folder(id)}{known.manifest.birth}/"
@@ -184,12 +212,17 @@ class Reader:
         moments = [part.modified for part in known.parts.values()]
         known.touched = max(known.touched, *moments, 0.0)
 
-    def _windows_of(self, known: Knowledge, native: str) -> dict[int, Part]:
+    def _windows_of(self, known: Knowledge, native: str, asked: Asked | None) -> dict[int, Part]:
         """Parts stay until the end: behind the gap-free ones that are remembered is enough."""
         parts = self._parts()
         assert parts is not None
         remembered = self._windows.get(native) or {}
-        listed = parts.stored(known.manifest.key, native, len(remembered) - 1)
+        key = known.manifest.key
+        if asked is not None and (asked.native, asked.known) == (native, len(remembered)):
+            listed = asked.answer()
+        else:
+            listed = parts.stored(key, native, len(remembered) - 1)
+        self._natives.put(known.manifest.upload.id, (key, native))
         windows = dict(remembered)
         windows.update((part.window, part) for part in listed)
         self._windows.put(native, dict(_gap_free(windows)))
