@@ -276,3 +276,23 @@ def test_a_missing_piece_is_no_object(contents: Contents, upload: Upload) -> Non
         finish(beside(contents, "d.1", lose), upload, 9)
     with pytest.raises(Missing):
         MemoryBucket(contents).get(f"bucket/prefix/{upload.id}/file")
+
+
+def test_whoever_keeps_second_withdraws(contents: Contents, upload: Upload) -> None:
+    with store_on(contents).keeping(upload, 1) as late:
+        late.write(memoryview(b"theirs"))
+        keep(store_on(contents), upload, 1, b"mine")
+        with pytest.raises(Conflict):
+            late.commit(1)
+    assert len(segments(contents)) == 1
+    assert loaded(store_on(contents), upload).chunks[1].length == 4
+
+
+def test_of_two_chunks_of_one_number_the_first_counts(contents: Contents, upload: Upload) -> None:
+    """The second one's process died before it could look again and withdraw."""
+    keep(store_on(contents), upload, 0, b"mine")
+    dead = store_on(contents)
+    dead._room.put_segment(dead._room.again(upload), None, b"theirs is longer", 16, 0, 0)
+    status = loaded(store_on(contents), upload)
+    assert (status.offset, status.chunks[0].length) == (4, 4)
+    assert content(store_on(contents), finish(store_on(contents), upload, 4).finished) == b"mine"
