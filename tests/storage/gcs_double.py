@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from tests.servers.running import HOST, REPOSITORY
@@ -158,4 +159,7 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         response = google(Request(environ))
     except Refused as refusal:
         response = refused(refusal)
+    except HTTPException as error:
+        status = error.code or 500
+        response = refused(Refused(status, error.name, error.description or error.name))
     return response(environ, start_response)

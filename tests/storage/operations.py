@@ -62,10 +62,13 @@ _S3_BUCKET: dict[str, Callable[[str, Mapping[str, object]], str]] = {
 
 
 def gcs_operation(method: str, target: str, fields: Mapping[str, str]) -> str:
-    """insert, compose, rewrite, copy, move, list, get, read, patch, delete, batch, bucket."""
+    """insert, compose, rewrite, copy, move, list, get, read, patch, delete, batch, bucket…
+
+    A resumable upload is one insert and then any number of insert_piece.
+    """
     path, query = _split(target)
     if path.startswith(("/upload/", "/resumable/upload/")):
-        return "insert" if method == "POST" else "insert_piece"
+        return "insert_piece" if "upload_id" in query else "insert"
     if path.startswith("/batch/"):
         return "batch"
     verb = re.search(r"/o/.+/(compose|rewriteTo|copyTo|moveTo)(/|$)", path)

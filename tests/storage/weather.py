@@ -45,6 +45,10 @@ class Weather(FaultProxy):
         self._name = NAMERS[server.scheme]
         self._faults = Faults()
 
+    def __enter__(self) -> Weather:
+        super().__enter__()
+        return self
+
     @property
     def server(self) -> StorageServer:
         return self.behind.at(f"{self.host}:{self.port}")
