@@ -46,14 +46,24 @@ class S3Bucket:
         bucket, _, name = key.partition("/")
         named = {"Key": name} if name else {}
         with translated(operation, key):
-            fs = self._filesystem.fs
             answer = self._filesystem.run(
-                fs._call_s3, operation, Bucket=bucket, **named, **parameters
+                self._ask, operation, Bucket=bucket, **named, **parameters
             )
             if answer is None:
                 # A call that dies by cancellation is handed out like this.
                 raise Unavailable("The storage did not answer.")
             return answer
+
+    async def _ask(self, operation: str, **parameters: Any) -> Any:
+        """One request, repeated by botocore alone.
+
+        s3fs repeats as well, but with a body that stands where the last try left it: an empty
+        part, and 200.
+        """
+        fs = self._filesystem.fs
+        await fs.set_session()
+        method = getattr(await fs.get_s3(parameters["Bucket"]), operation)
+        return await method(**fs._get_s3_method_kwargs(method, **parameters))
 
     # ------------------------------------------------------------ what it can
 
@@ -144,7 +154,8 @@ class S3Bucket:
             return True
 
     def _put(self, key: str, data: Data | IO[bytes], parameters: Mapping[str, Any]) -> Any:
-        return self.call("put_object", key, Body=_body(data), **parameters)
+        body, length = _body(data)
+        return self.call("put_object", key, Body=body, ContentLength=length, **parameters)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         if end is not None and end <= start:
@@ -157,7 +168,7 @@ class S3Bucket:
         bucket, _, name = key.partition("/")
         whole = start == 0 and end is None
         ranged = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-        answer = await self._filesystem.fs._call_s3("get_object", Bucket=bucket, Key=name, **ranged)
+        answer = await self._ask("get_object", Bucket=bucket, Key=name, **ranged)
         async with answer["Body"] as body:
             data: bytes = await body.read()
             return data
@@ -269,9 +280,8 @@ class S3Bucket:
         """A request in the background: its future."""
         bucket, _, name = key.partition("/")
         with translated(operation, key):
-            fs = self._filesystem.fs
             return self._filesystem.start(
-                fs._call_s3(operation, Bucket=bucket, Key=name, **parameters)
+                self._ask(operation, Bucket=bucket, Key=name, **parameters)
             )
 
     def close(self) -> None:
@@ -296,8 +306,14 @@ class S3Parts:
         return str(answer["UploadId"])
 
     def send(self, key: str, native: str, window: int, data: Data) -> _SendingPart:
+        body, length = _body(data)
         future = self._bucket.start(
-            "upload_part", key, UploadId=native, PartNumber=window + 1, Body=_body(data)
+            "upload_part",
+            key,
+            UploadId=native,
+            PartNumber=window + 1,
+            Body=body,
+            ContentLength=length,
         )
         return _SendingPart(self, key, native, future)
 
@@ -385,12 +401,15 @@ def _parts_in(page: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def _body(data: Data | IO[bytes]) -> IO[bytes] | bytes:
-    """aiohttp warns of large bytes; a BytesIO of them shares their memory."""
-    if isinstance(data, bytes):
-        return io.BytesIO(data) if len(data) > MIB else data
-    data.seek(0)
-    return data
+def _body(data: Data | IO[bytes]) -> tuple[IO[bytes], int]:
+    """aiohttp warns of large bytes; a BytesIO of them shares their memory.
+
+    The length is said as well: whatever repeats a request must send all of it or fail.
+    """
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    length = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return file, length
 
 
 def _tag(answer: Mapping[str, Any]) -> str:

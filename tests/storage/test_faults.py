@@ -45,7 +45,7 @@ def line(ceph: StorageServer) -> Iterator[Weather]:
 class World:
     """One bucket behind the line, its processes, and a client."""
 
-    def __init__(self, line: Weather, *, retries: int) -> None:
+    def __init__(self, line: Weather, *, retries: int | None) -> None:
         self.line = line
         self.retries = retries
         self.client = ChunkClient(self.engine(), SIZES)
@@ -58,10 +58,11 @@ class World:
             "least_part": PART,
             "largest_part": 2 * PART,
         }
-        config = {**options["config_kwargs"], "retries": {"total_max_attempts": 1}}
+        config = dict(options["config_kwargs"])
+        if self.retries is not None:
+            config["retries"] = {"total_max_attempts": self.retries}
         store = connect(f"{self.line.server.url}/prefix", {**options, "config_kwargs": config})
         assert isinstance(store, ObjectStore)
-        store.bucket._filesystem.fs.retries = self.retries  # type: ignore[attr-defined]
         return Engine(store, Host(NoFaults()), limits=Limits())
 
     def upload(self) -> None:
@@ -110,8 +111,21 @@ def test_a_request_goes_wrong(line: Weather, kind: Kind, operation: str, nth: in
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_lost_answer_is_asked_for_again_below(line: Weather, operation: str) -> None:
-    """s3fs repeats by itself: one's own success then looks like somebody else's."""
+    """What repeats below sees one's own success as somebody else's."""
     assert go_through(line, Fault("lost", operation=operation), retries=5) >= 1
+
+
+@pytest.mark.parametrize("operation", ["upload_part", "put_object"])
+@pytest.mark.parametrize("times", [5])
+def test_a_body_is_sent_whole_however_often(line: Weather, operation: str, times: int) -> None:
+    """With the retries that everybody has: one of the layers sent an empty part, and was told 200.
+
+    Nothing may be acknowledged that the finish then misses.
+    """
+    world = World(line, retries=None)
+    line.bring(*(Fault("slow-down", operation=operation, nth=nth + 1) for nth in range(times)))
+    retrying(world.client, world.upload, attempts=12)
+    world.check()
 
 
 def test_a_slow_storage(line: Weather) -> None:
