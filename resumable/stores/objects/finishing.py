@@ -141,10 +141,8 @@ class Finisher:
     def _make(self, known: Knowledge, key: str, length: int) -> None:
         description = known.manifest.description
         if known.native is None and length <= known.part_size:
-            data = b"".join(self._room.read_range(known, 0, length))
-            if len(data) != length:
-                raise Missing(key)
-            self._bucket.put(key, data, description=description)
+            with self._room.filled(known, 0, length) as buffer:
+                self._bucket.put(key, buffer, description=description)
         elif self._room.parts is not None:
             self._join_parts(known, key, length, description)
         else:

@@ -35,7 +35,7 @@ class ObjectKeeping:
     def __enter__(self) -> ObjectKeeping:
         self._known = self._room.known(self._upload)
         self._room.writable(self._known)
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(min(self._known.part_size, 8 * MIB))
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(MIB)
         return self
 
     def __exit__(
@@ -78,11 +78,8 @@ class ObjectKeeping:
         return Chunk(number, self._incoming.received, self._incoming.crc32c, None)
 
     def _put(self, number: int | None) -> Segment:
-        self._file.seek(0)
-        small = self._incoming.received <= self._known.part_size
-        data = self._file.read() if small else self._file
         return self._room.put_segment(
-            self._known, None, data, self._incoming.received, self._incoming.crc32c, number
+            self._known, None, self._file, self._incoming.received, self._incoming.crc32c, number
         )
 
     def _claim(self, segment: Segment) -> int:

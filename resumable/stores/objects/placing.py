@@ -14,9 +14,9 @@ from typing import IO
 from resumable.digests import crc32c
 from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadError
 from resumable.interfaces import Placed
-from resumable.model import MIB, Chunk, Digest, Upload
+from resumable.model import MIB, Chunk, Digest, Extents, Upload
 from resumable.stores.incoming import Incoming
-from resumable.stores.objects.bucket import Missing, Part, Sending
+from resumable.stores.objects.bucket import Data, Missing, Part, Sending
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.names import Record, Segment, record_name
 from resumable.stores.objects.room import Room
@@ -82,9 +82,7 @@ class ObjectPlacing:
         self._files = contextlib.ExitStack()
         self._aside: IO[bytes] | None = None
         if self._digested:
-            self._aside = self._files.enter_context(
-                tempfile.SpooledTemporaryFile(min(self._known.part_size, 8 * MIB))
-            )
+            self._aside = self._files.enter_context(tempfile.SpooledTemporaryFile(MIB))
         return self
 
     def __exit__(
@@ -167,23 +165,37 @@ class ObjectPlacing:
 
     def _hand_over(self, filling: Filling, number: int | None) -> bool:
         """True while the storage still reads the buffer."""
-        known, room = self._known, self._room
         with filling.buffer.getbuffer() as whole, whole[: filling.filled] as view:
             self._compare(filling, view)
-            if known.extents().covers(filling.start, filling.end):
+            known = self._known.extents()
+            if known.covers(filling.start, filling.end):
                 return False
             self._wrote = True
-            if not self._is_window(filling):
-                self._put_gaps(filling, view, number)
+            is_window = self._is_window(filling)
+            if not is_window and any(a < filling.end and b > filling.start for a, b in known):
+                self._put_gaps(filling, view, known)
                 return False
+            crc = 0 if is_window else crc32c(view)
         filling.buffer.truncate(filling.filled)
-        window = filling.start // known.part_size
+        if is_window:
+            self._send(filling)
+        else:
+            self._put(filling.start, filling.buffer, filling.filled, crc, number)
+        return is_window
+
+    def _send(self, filling: Filling) -> None:
+        window = filling.start // self._known.part_size
         try:
-            sending = room.send(known, window, filling.buffer)
+            sending = self._room.send(self._known, window, filling.buffer)
         except Missing:
             raise self._ended() from None
         self._sending.append((sending, filling, window))
-        return True
+
+    def _put(
+        self, start: int, data: Data, length: int, crc: int, number: int | None = None
+    ) -> None:
+        segment = self._room.put_segment(self._known, start, data, length, crc, number)
+        self._segments.append(segment)
 
     def _is_window(self, filling: Filling) -> bool:
         """A whole window, or the last one of several: what may become a part at once."""
@@ -208,22 +220,18 @@ class ObjectPlacing:
         part = self._known.parts.get(window)
         return part if part is not None and (inside, part.size) == (0, filling.filled) else None
 
-    def _put_gaps(self, filling: Filling, view: memoryview, number: int | None) -> None:
-        extents = self._known.extents()
-        whole = not any(a < filling.end and b > filling.start for a, b in extents)
+    def _put_gaps(self, filling: Filling, view: memoryview, known: Extents) -> None:
+        """What lies between known ranges."""
         position = filling.start
         while position < filling.end:
-            known_end = extents.known_at(position)
+            known_end = known.known_at(position)
             if known_end > position:
                 position = known_end
                 continue
-            next_known = extents.next_known(position)
+            next_known = known.next_known(position)
             end = filling.end if next_known is None else min(next_known, filling.end)
             data = bytes(view[position - filling.start : end - filling.start])
-            chunk = number if whole else None
-            self._segments.append(
-                self._room.put_segment(self._known, position, data, len(data), crc32c(data), chunk)
-            )
+            self._put(position, data, len(data), crc32c(data))
             position = end
 
     def _wait_for_one(self) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
 from resumable.digests import crc32c
 from resumable.errors import Conflict, NotFound, Unavailable
-from resumable.model import State, Upload
+from resumable.model import MIB, State, Upload
 from resumable.stores.objects.bucket import Bucket, Data, Missing, Part, Parts, Sending
 from resumable.stores.objects.knowledge import Covering, Knowledge
 from resumable.stores.objects.manifest import Manifest
@@ -25,6 +27,7 @@ _FRESH_SECONDS = 5.0
 _DECIDING_SECONDS = 60.0
 _LOOKS = 40
 _PAUSE_SECONDS = 0.05
+_BLOCK = 2 * MIB
 
 
 @dataclass(slots=True)
@@ -170,7 +173,9 @@ class Room:
     def read_range(self, known: Knowledge, start: int, end: int) -> Iterator[bytes]:
         """The bytes of a range that segments cover. Raises Missing."""
         for piece in known.covering(start, end) or ():
-            yield self.read(known, piece)
+            for at in range(piece.start, piece.end, _BLOCK):
+                stop = min(piece.end, at + _BLOCK)
+                yield self.read(known, Covering(piece.segment, piece.origin, at, stop))
 
     def same_bytes(self, known: Knowledge, start: int, view: memoryview) -> bool:
         """Whether the known segments in the range of `view` have the same bytes there."""
@@ -192,6 +197,21 @@ class Room:
         except Missing:
             # Withdrawn, or gathered into a window meanwhile: there is nothing to contradict.
             return True
+
+    @contextmanager
+    def filled(self, known: Knowledge, start: int, end: int) -> Iterator[io.BytesIO]:
+        """A range that segments cover, in memory of the budget. Raises Missing."""
+        buffer = self.memory.take(end - start)
+        try:
+            at = 0
+            for piece in self.read_range(known, start, end):
+                buffer.seek(at)
+                at += buffer.write(piece)
+            if at != end - start:
+                raise Missing(known.manifest.key)
+            yield buffer
+        finally:
+            self.memory.give_back(buffer, end - start)
 
     # ------------------------------------------------------------ windows
 
@@ -220,15 +240,7 @@ class Room:
         start = window * known.part_size
         if window in known.parts or known.covering(start, end) is None:
             return window in known.parts
-        buffer = self.memory.take(end - start)
-        try:
-            with buffer.getbuffer() as view:
-                at = 0
-                for piece in self.read_range(known, start, end):
-                    view[at : at + len(piece)] = piece
-                    at += len(piece)
+        with self.filled(known, start, end) as buffer:
             self.send(known, window, buffer).result()
-        finally:
-            self.memory.give_back(buffer, end - start)
         self.arrived(known, window, end - start)
         return True
