@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -76,7 +76,7 @@ class Ender:
         if crc is not None:
             facts.pop("digest", None)
         self._registry.check_size(length)
-        describe = partial(self._describe, status.upload)
+        describe = partial(self.describe, status.upload)
         return self._store.finish(status.upload, length, describe, facts=facts, crc32c=crc)
 
     def _fill_from_echoes(self, operation: Finish, status: Status, previous: Status) -> Status:
@@ -103,9 +103,10 @@ class Ender:
                 keeping.commit()
         return self._reloaded(status.upload) if echoed else status
 
-    def _describe(
+    def describe(
         self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int
     ) -> Finished:
+        """What shall be remembered of an upload's object; see `interfaces.Describe`."""
         media_type = sniff(head)
         named = safe_name(facts.get("filename") or upload.filename or "")
         return Finished(
@@ -126,7 +127,7 @@ class Ender:
     def complete(self, status: Status) -> Finished:
         """Take an upload that is past RECEIVING to its end, from wherever a crash left it."""
         if status.state is State.FINISHING:
-            describe = partial(self._describe, status.upload)
+            describe = partial(self.describe, status.upload)
             status = self._store.finish(status.upload, 0, describe)
         if status.state is State.VERIFYING:
             status = self._verify(status)
@@ -219,14 +220,16 @@ class Ender:
             return "expired"
         if status.state is State.RECEIVING:
             due = status.touched + limits.expiry + limits.grace < now
-            if due and self._store.discard(status.upload, unless_busy=True):
-                self._bury(status)
-                return "expired"
+            # Who finds it finished after all leaves it to the next sweep.
+            with suppress(Conflict):
+                if due and self._store.discard(status.upload, unless_busy=True):
+                    self._bury(status)
+                    return "expired"
             return None
         if status.state in (State.FINISHING, State.VERIFYING):
             self.complete(status)
             return "finished"
-        if status.state is State.COMPLETE and self._herald.owes(status, "completed"):
+        if status.state is State.COMPLETE and self._herald.owes_news(status):
             self._herald.completed(status)
             return "told"
         if status.touched + REMEMBERED < now:

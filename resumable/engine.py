@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from resumable.depositing import Depositor
 from resumable.ending import Ender, Swept
 from resumable.errors import Forbidden, NotFound
 from resumable.herald import Herald
@@ -18,6 +19,7 @@ from resumable.operations import (
     Configuration,
     Configure,
     Create,
+    Deposit,
     Fetch,
     Finish,
     Found,
@@ -58,12 +60,28 @@ class Engine:
         self._receiver = Receiver(
             self._registry, self._herald, self._ender.complete, self.chunk_size
         )
+        self._depositor = Depositor(self._registry, self._herald, self._receiver, self._ender)
 
-    def perform(self, operation: Operation, caller: Caller, payload: Payload) -> Outcome:
-        """Do it. Raises UploadError; then nothing has changed but what the error says was kept."""
+    def prefers_held(self, operation: Operation, length: int | None) -> bool:
+        """Is it less work with all bytes of the payload at hand? `length` bounds them, if known."""
+        return isinstance(operation, Deposit) and self._depositor.is_small(length)
+
+    def perform(
+        self,
+        operation: Operation,
+        caller: Caller,
+        payload: Payload,
+        late: Callable[[], Operation] | None = None,
+    ) -> Outcome:
+        """Do it. Raises UploadError; then nothing has changed but what the error says was kept.
+
+        `late` gives the operation as all of the request says it, once the payload is read.
+        """
         match operation:
             case Place():
                 return self._receiver.place(operation, caller, payload)
+            case Deposit():
+                return self._depositor.deposit(operation, caller, payload, late)
             case Finish():
                 return self._ender.finish(operation, caller)
             case Inspect():
@@ -84,12 +102,13 @@ class Engine:
         return self._ender.sweep()
 
     def _create(self, operation: Create, caller: Caller) -> Known:
-        upload, _ = self._registry.begin(
+        upload = self._registry.admit(
             caller,
             length=operation.length,
             filename=operation.filename,
             metadata=dict(operation.metadata),
         )
+        self.store.begin(upload)
         status = self.store.load(upload.id)
         assert status is not None
         self._herald.created(status)
@@ -106,7 +125,7 @@ class Engine:
     def _completed(self, status: Status) -> Status:
         """What a crash left half finished is finished by whoever looks at it next."""
         self._herald.created(status)
-        unheard = status.state is State.COMPLETE and self._herald.owes(status, "completed")
+        unheard = status.state is State.COMPLETE and self._herald.owes_news(status)
         if status.state in (State.FINISHING, State.VERIFYING) or unheard:
             self._ender.complete(status)
             return self.store.load(status.upload.id) or status

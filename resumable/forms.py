@@ -157,7 +157,7 @@ class FilePart:
     def __init__(self, form: Form, segment: MultipartSegment, events: Iterator[Any]) -> None:
         self.name: str = segment.filename or ""
         self.field: str = segment.name
-        self.then: Callable[[], None] | None = None
+        self.then: Callable[[], object] | None = None
         self._form = form
         self._events = events
 

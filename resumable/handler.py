@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any, Protocol
 
 from resumable import downloads
@@ -20,7 +20,7 @@ from resumable.holding import Holding
 from resumable.http import Request, Response
 from resumable.interfaces import Dialect, Payload
 from resumable.model import KIB
-from resumable.operations import Caller, Cancel, Found, Known, Operation, Outcome
+from resumable.operations import Caller, Found, Operation, Outcome
 
 MOST_JSON = 64 * KIB
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -138,26 +138,10 @@ class Handler:
     ) -> tuple[Request, Outcome]:
         kind = dialect.body(request)
         if kind == "form":
-            request, outcome = self._perform_form(dialect, request, body, caller)
-        else:
-            document = _json(body.read_all(MOST_JSON)) if kind == "json" else None
-            operation = _decided(dialect.parse(request, document))
-            outcome = self._engine.perform(operation, caller, body)
-        following = dialect.follow(request, outcome)
-        if following is None:
-            return request, outcome
-        return request, self._perform_following(following, outcome, caller, body)
-
-    def _perform_following(
-        self, following: Operation, outcome: Outcome, caller: Caller, body: Body
-    ) -> Outcome:
-        try:
-            return self._engine.perform(following, caller, body)
-        except Exception:
-            if isinstance(outcome, Known):
-                with suppress(UploadError):
-                    self._engine.perform(Cancel(outcome.reference), caller, body)
-            raise
+            return self._perform_form(dialect, request, body, caller)
+        document = _json(body.read_all(MOST_JSON)) if kind == "json" else None
+        operation = _decided(dialect.parse(request, document))
+        return request, self._engine.perform(operation, caller, body)
 
     # ------------------------------------------------------------ forms
 
@@ -174,7 +158,7 @@ class Handler:
             operation = dialect.parse(asked)
             if part is None:
                 return asked, self._engine.perform(_decided(operation), caller, body)
-            if operation is None:
+            if operation is None or self._engine.prefers_held(operation, body.length):
                 return self._perform_held(dialect, asked, form, part, caller)
             return self._perform_early(dialect, asked, form, part, caller, operation)
 
@@ -200,9 +184,12 @@ class Handler:
         def told() -> Request:
             return asked.with_form(form.fields, file_name=part.name, complete=True)
 
+        def late() -> Operation:
+            return _checked_same(early, dialect.parse(told()))
+
         # The words are all checked before the bytes count.
-        part.then = lambda: _check_same(early, dialect.parse(told()))
-        outcome = self._engine.perform(early, caller, part)
+        part.then = late
+        outcome = self._engine.perform(early, caller, part, late)
         return told(), outcome
 
     def _perform_held(
@@ -233,12 +220,13 @@ def _decided(operation: Operation | None) -> Operation:
     return operation
 
 
-def _check_same(early: Operation, late: Operation | None) -> None:
-    if early != late:
+def _checked_same(early: Operation, late: Operation | None) -> Operation:
+    if late is None or early != late:
         raise BadRequest(
             "Fields behind the file contradict those before it; send all fields before the file.",
             code="bad-form",
         )
+    return late
 
 
 def _json(text: bytes) -> Any:

@@ -27,13 +27,19 @@ class Herald:
         """Whether the host listens for this event of this upload and has not heard it yet."""
         return event not in status.told and self._hooks.listens(event)
 
+    def owes_news(self, status: Status) -> bool:
+        """Whether a finished upload has something to tell yet."""
+        return self.owes(status, "created") or self.owes(status, "completed")
+
     def created(self, status: Status) -> None:
         """Tell of a birth, once somebody looks at the upload again if not at once."""
         if status.state is State.RECEIVING and self.owes(status, "created"):
             self._tell(status, "created", status.upload)
 
     def completed(self, status: Status) -> None:
-        """Tell of a finished object."""
+        """Tell of a finished object, and before that of its birth if nobody has."""
+        if self.owes(status, "created"):
+            self._tell(status, "created", status.upload)
         if self.owes(status, "completed"):
             self._tell(status, "completed", status.finished)
 

@@ -101,7 +101,8 @@ def check_header(name: str, value: str) -> None:
 
     Raises ValueError for anything outside 0x20-0x7e (RFC 9110, 5.5).
     """
-    if not all(" " <= character <= "~" for character in name + value):
+    text = name + value
+    if not (text.isascii() and text.isprintable()):
         raise ValueError(f"header {name!r} holds a character outside printable ASCII")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from resumable.errors import TooLarge, UploadError
 from resumable.http import Request, Response
@@ -53,12 +53,6 @@ class Dialect(Protocol):
 
         `document` is the parsed JSON of a "json" body. Raises UploadError for what is wrong with
         the words.
-        """
-
-    def follow(self, request: Request, outcome: Outcome) -> Operation | None:
-        """The operation that the same request asks for next, if any.
-
-        When it fails, what the first one began is taken back: no client knows of it.
         """
 
     def render(self, request: Request, outcome: Outcome) -> Response:
@@ -266,6 +260,26 @@ class Store(Protocol):
         """Write and forget again; sentences on what this storage does not do.
 
         Raises UploadError with a sentence where it takes nothing.
+        """
+
+
+@runtime_checkable
+class Depository(Protocol):
+    """A store that takes a small file in fewer steps than begin, placing and finish."""
+
+    def deposit(
+        self,
+        upload: Upload,
+        payload: Payload,
+        describe: Describe,
+        *,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Status:
+        """A new upload, all its bytes and its finish at once.
+
+        Nobody knows of `upload` yet. Durable and visible when this returns; when it raises, or its
+        process dies, the object is not there, or the upload is FINISHING, or all is done. A payload
+        that is not whole leaves nothing: its `cut` is raised, or Interrupted.
         """
 
 

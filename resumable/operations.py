@@ -79,6 +79,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deposit:
+    """Make one finished object of the request's bytes, which are a whole file.
+
+    What may still be told behind the bytes does not make it another operation.
+    """
+
+    filename: str | None = field(default=None, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
     """Make one object of an upload. Facts that are given late are learned first."""
 
@@ -121,7 +132,9 @@ class Browse:
     """List the caller's finished objects, newest first."""
 
 
-Operation: TypeAlias = Create | Place | Finish | Inspect | Cancel | Configure | Fetch | Browse
+Operation: TypeAlias = (
+    Create | Place | Deposit | Finish | Inspect | Cancel | Configure | Fetch | Browse
+)
 
 
 # ---------------------------------------------------------------- outcomes

@@ -76,7 +76,7 @@ class Receiver:
     def _place_in_new(
         self, operation: Place, caller: Caller, payload: Payload, *, id: str | None
     ) -> Known:
-        upload, fresh = self._registry.begin(
+        upload = self._registry.admit(
             caller,
             id=id,
             reference=operation.reference,
@@ -84,6 +84,7 @@ class Receiver:
             filename=operation.filename,
             chunk_size=operation.chunk_size,
         )
+        fresh = self._store.begin(upload)
         status = Status.newborn(upload) if fresh else self._loaded(upload)
         try:
             return self._place_in(operation, caller, payload, status, alone=id is None)
@@ -221,9 +222,7 @@ class Receiver:
                 code="too-many-chunks",
             )
         check_number(operation, operation.total_chunks)
-        size = payload.length if payload.length is not None else operation.size
-        if size is not None and limits.max_chunk_size is not None and size > limits.max_chunk_size:
-            raise TooLarge(f"A chunk may have at most {limits.max_chunk_size} bytes.")
+        self._registry.check_chunk(operation.size if payload.length is None else payload.length)
 
     def _check_chunk_size(self, operation: Place, status: Status) -> None:
         """Raise BadRequest where the known bytes are more chunks of this size than are allowed."""

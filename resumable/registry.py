@@ -95,7 +95,7 @@ class Registry:
         open_still = status.state is State.RECEIVING
         return open_still and self.clock() > status.touched + self.limits.expiry
 
-    def begin(
+    def admit(
         self,
         caller: Caller,
         *,
@@ -105,8 +105,8 @@ class Registry:
         filename: str | None = None,
         metadata: dict[str, object] | None = None,
         chunk_size: int | None = None,
-    ) -> tuple[Upload, bool]:
-        """A new upload, durable when this returns; False: another request has just begun it.
+    ) -> Upload:
+        """A new upload that may begin; nothing of it is stored yet.
 
         Raises Forbidden, TooLarge, TooMany, NoRoom.
         """
@@ -126,7 +126,13 @@ class Registry:
             metadata=metadata or {},
         )
         self.authorize(caller, "create", upload)
-        return upload, self.store.begin(upload)
+        return upload
+
+    def check_chunk(self, size: int | None) -> None:
+        """Raise TooLarge when one request brings more bytes than it may."""
+        most = self.limits.max_chunk_size
+        if size is not None and most is not None and size > most:
+            raise TooLarge(f"A chunk may have at most {most} bytes.")
 
     def check_size(self, length: int | None) -> None:
         """Raise TooLarge when a declared length is over the limit."""

@@ -30,6 +30,7 @@ from resumable.operations import (
     Completed,
     Configuration,
     Configure,
+    Deposit,
     Fetch,
     Finish,
     Inspect,
@@ -339,7 +340,7 @@ def direct(
 
 
 def test_a_direct_upload_begins_at_once() -> None:
-    assert DIALECT.parse(direct({}, complete=False)) == Place(reference=None, start=0)
+    assert DIALECT.parse(direct({}, complete=False)) == Deposit()
     with pytest.raises(BadRequest, match=r"^No file provided$"):
         DIALECT.parse(direct({}, None))
 
@@ -358,14 +359,13 @@ def test_a_direct_upload_begins_at_once() -> None:
         ({"options": '{"frame":true,"resumable":true}'}, "blob", None, {"frame": True}),
     ],
 )
-def test_and_is_finished_by_the_same_request(
+def test_and_learns_its_name_and_options_in_the_end(
     fields: dict[str, str], file_name: str, filename: str | None, options: dict[str, Any]
 ) -> None:
-    asked = direct(fields, file_name)
-    known = Known(STATUS, chunk_size=8)
-    assert DIALECT.follow(asked, known) == Finish(
-        reference=known.reference, filename=filename, options=options
-    )
+    operation = DIALECT.parse(direct(fields, file_name))
+    assert isinstance(operation, Deposit)
+    assert (operation.filename, operation.options) == (filename, options)
+    assert operation == DIALECT.parse(direct({}, complete=False))
 
 
 @pytest.mark.parametrize(
@@ -374,13 +374,6 @@ def test_and_is_finished_by_the_same_request(
 def test_bad_words_are_refused_before_the_bytes_count(fields: dict[str, str]) -> None:
     with pytest.raises(BadRequest):
         DIALECT.parse(direct(fields))
-
-
-def test_nothing_follows_other_requests() -> None:
-    known = Known(STATUS, chunk_size=8)
-    assert DIALECT.follow(request("POST", "/upload-chunk", fields={}), known) is None
-    assert DIALECT.follow(request("GET", "/upload-status/a"), known) is None
-    assert DIALECT.follow(direct({}), Completed(FINISHED)) is None
 
 
 # ---------------------------------------------------------------- outcomes -> responses

@@ -521,7 +521,7 @@ def test_a_verification_that_a_crash_cut_short_is_made_good() -> None:
     world.place(b"meant", number=0)
     upload = world.status().upload
     digest = Digest("sha256", hashlib.sha256(b"meant").digest())
-    describe = world.engine._ender._describe
+    describe = world.engine._ender.describe
     status = world.engine.store.finish(
         upload,
         5,
@@ -616,9 +616,9 @@ def test_what_the_host_could_not_hear_is_told_again(look: str) -> None:
         assert world.engine.sweep().told == 1
     else:
         getattr(world, look)()
-    assert world.ears.events() == ["completed"]
+    assert world.ears.events() == ["created", "completed"]
     world.engine.sweep()
-    assert world.ears.events() == ["completed"]
+    assert world.ears.events() == ["created", "completed"]
 
 
 def test_a_birth_that_was_not_heard_is_told_with_the_next_chunk() -> None:

@@ -12,7 +12,6 @@ GET      /recordings/{token}/…   one finished file
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +27,7 @@ from resumable.operations import (
     Completed,
     Configuration,
     Configure,
+    Deposit,
     Fetch,
     Finish,
     Found,
@@ -106,12 +106,6 @@ class ChunkDialect:
         if head == CONFIG:
             return Configure()
         return Fetch(rest.partition("/")[0]) if rest else Browse()
-
-    def follow(self, request: Request, outcome: Outcome) -> Operation | None:
-        if _split(request.path)[0] != DIRECT or not isinstance(outcome, Known):
-            return None
-        filename, options = _wishes(request)
-        return Finish(reference=outcome.reference, filename=filename, options=options)
 
     # ------------------------------------------------------------ outcomes to words
 
@@ -200,20 +194,14 @@ def _finalize(document: Any) -> Finish:
     )
 
 
-def _direct(request: Request) -> Place:
+def _direct(request: Request) -> Deposit:
+    """With the name that the form says; without one there, the file's own."""
     if request.file_name is None:
         raise BadRequest("No file provided", code="missing-file")
-    # Refused before the bytes count, though it is only the finish that needs them.
-    _wishes(request)
-    return Place(reference=None, start=0)
-
-
-def _wishes(request: Request) -> tuple[str | None, Mapping[str, Any]]:
-    """Name and options in a direct upload's form; without a name there, the file's own."""
     own = "" if request.file_name == _NAMELESS else request.file_name
-    return (
-        words.filename(request.fields.get("filename", own)),
-        words.options_in_form(request.fields.get("options")),
+    return Deposit(
+        filename=words.filename(request.fields.get("filename", own)),
+        options=words.options_in_form(request.fields.get("options")),
     )
 
 

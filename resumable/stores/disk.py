@@ -77,10 +77,10 @@ class Disk:
 
     # ------------------------------------------------------------ files
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, *, append: bool = False) -> int:
         """A new file, opened for reading and writing; raises FileExistsError."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(path, flags, _PRIVATE_FILE)
+        return os.open(path, flags | (os.O_APPEND if append else 0), _PRIVATE_FILE)
 
     def open(self, path: Path, *, append: bool = False, create: bool = False) -> int:
         """A file for reading and writing; raises FileNotFoundError unless it may be made."""

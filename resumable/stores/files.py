@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +23,8 @@ DATA = ".data"
 class OpenUpload:
     """Journal and data of one upload; a context manager that lets go of them.
 
-    Raises FileNotFoundError when there is no such upload, unless its journal may be made.
+    Raises FileNotFoundError when there is no such upload, unless its journal may be made: `create`
+    one that others may be making too, or a `new` one of which nobody else can know.
     """
 
     def __init__(
@@ -35,18 +37,24 @@ class OpenUpload:
         *,
         full: bool,
         create: bool = False,
+        new: bool = False,
     ) -> None:
         self.disk = disk
         self.room = room
         self.id = id
         self.full = full
+        self.journal_path = self.path("")
+        self.data_path = self.path(DATA)
         self._histories = histories
         self._idle = idle
         self._open = contextlib.ExitStack()
         try:
-            self.journal = self._opened(disk.open(self.path(), append=True, create=create))
             self.data: int | None = None
-            self.identity = disk.identity(self.journal)
+            if new:
+                self._make_files()
+                self._history = histories.blank()
+                return
+            self.journal = self._opened(disk.open(self.journal_path, append=True, create=create))
             self._history = histories.of(disk, self.journal)
             self.refresh()
             self.find_data()
@@ -56,8 +64,17 @@ class OpenUpload:
 
     # ------------------------------------------------------------ files
 
-    def path(self, suffix: str = "") -> Path:
-        """The journal, or with a suffix another file of this upload."""
+    def _make_files(self) -> None:
+        self.journal = self._opened(self.disk.create(self.journal_path, append=True))
+        self.data = self._opened(self.disk.create(self.data_path))
+
+    @cached_property
+    def identity(self) -> tuple[int, int]:
+        """What tells this journal from every other one."""
+        return self.disk.identity(self.journal)
+
+    def path(self, suffix: str) -> Path:
+        """One of this upload's files."""
         return self.room / (self.id + suffix)
 
     def find_data(self) -> None:
@@ -68,7 +85,7 @@ class OpenUpload:
         """
         if self.data is None and self.ledger.upload is not None:
             with contextlib.suppress(FileNotFoundError):
-                found = self._opened(self.disk.open(self.path(DATA)))
+                found = self._opened(self.disk.open(self.data_path))
                 if self.is_current():
                     self.data = found
                     self._mark()
@@ -80,8 +97,8 @@ class OpenUpload:
     def make_data(self) -> None:
         """A new, empty data file; what a dead beginner left under its name is no upload's."""
         with contextlib.suppress(FileNotFoundError):
-            self.disk.unlink(self.path(DATA))
-        self.data = self._opened(self.disk.create(self.path(DATA)))
+            self.disk.unlink(self.data_path)
+        self.data = self._opened(self.disk.create(self.data_path))
         self._mark()
 
     def _mark(self) -> None:
@@ -92,7 +109,7 @@ class OpenUpload:
     def is_current(self) -> bool:
         """Does the upload's name still mean these files?"""
         try:
-            return self.disk.identity_of(self.path()) == self.identity
+            return self.disk.identity_of(self.journal_path) == self.identity
         except FileNotFoundError:
             return False
 

@@ -20,6 +20,7 @@ _HEAD = 160
 class History:
     """A ledger and how far its journal has been read; shared by the threads of a process.
 
+    `named`: this process knows that the file's name survives a power cut.
     `lock` is held to read what can change while it is read: dictionaries and sets.
     """
 
@@ -27,6 +28,7 @@ class History:
         self.ledger = Ledger(boot)
         self.position = 0
         self.synced_to = 0
+        self.named = False
         self.lock = threading.Lock()
 
     @property
@@ -77,11 +79,15 @@ class Histories:
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
+    def blank(self) -> History:
+        """The history of a journal in which nothing is written yet."""
+        return History(self._boot)
+
     def of(self, disk: Disk, descriptor: int) -> History:
         """The history of an open journal, whichever file had its inode number before."""
         head = disk.read_at(descriptor, _HEAD, 0)
         if len(head) < _HEAD:
-            return History(self._boot)
+            return self.blank()
         identity = disk.identity(descriptor)
         self._start_anew_after_fork()
         with self._lock:

@@ -20,6 +20,10 @@ from resumable.model import (
 from resumable.stores.journal import Record
 from resumable.stores.records import Kept
 
+_NOTHING = Extent(0, 0, 0)
+_UPLOAD = frozenset(field.name for field in fields(Upload))
+_FINISHED = frozenset(field.name for field in fields(Finished))
+
 
 @dataclass(slots=True)
 class Writer:
@@ -56,6 +60,7 @@ class Ledger:
         self.discarded = False
         self.sure = 0
         self._pieces: dict[int, Extent] = {}
+        self._prefix = _NOTHING
         self._writers: dict[str, Writer] = {}
         self._next = 0
         self._whole: dict[int, Chunk] = {}
@@ -124,20 +129,27 @@ class Ledger:
 
     def crc32c(self, length: int) -> int | None:
         """CRC32C of `[0, length)` from the pieces; None where they do not lie edge to edge."""
-        position, crc = 0, 0
-        while position < length:
-            piece = self._pieces.get(position)
-            if piece is None or piece.end > length:
-                return None
-            crc = join_crc32c(crc, piece.crc32c, piece.length)
-            position = piece.end
-        return crc
+        if self._prefix.length == length:
+            return self._prefix.crc32c
+        # The pieces that were joined first are not always those that lead to the end.
+        joined = self._extended(_NOTHING, length)
+        return joined.crc32c if joined.length == length else None
+
+    def _extended(self, prefix: Extent, most: int) -> Extent:
+        """The bytes from 0 on with all pieces behind them, up to `most` bytes."""
+        while prefix.length < most:
+            piece = self._pieces.get(prefix.length)
+            if piece is None or piece.end > most:
+                break
+            crc = join_crc32c(prefix.crc32c, piece.crc32c, piece.length)
+            prefix = Extent(0, piece.end, crc)
+        return prefix
 
     # ------------------------------------------------------------ bytes
 
     def _learn_birth(self, record: Record) -> None:
         if self.upload is None:
-            self.upload = Upload(**_known_fields(Upload, record["upload"]))
+            self.upload = Upload(**_known(_UPLOAD, record["upload"]))
 
     def _learn_intent(self, record: Record) -> None:
         end = GREATEST_LENGTH if record["end"] is None else record["end"]
@@ -170,10 +182,15 @@ class Ledger:
         self._know(extent)
 
     def _know(self, extent: Extent) -> None:
+        if extent.length <= 0:
+            # A piece that leads nowhere would be met again and again.
+            return
         self.extents = self.extents.adding(extent.start, extent.end)
         longest = self._pieces.get(extent.start)
         if longest is None or extent.length >= longest.length:
             self._pieces[extent.start] = extent
+        # As they come: at the finish there are many, and the client waits.
+        self._prefix = self._extended(self._prefix, GREATEST_LENGTH)
 
     def _learn_void(self, record: Record) -> None:
         lost, self.unsynced = self.unsynced, []
@@ -181,6 +198,7 @@ class Ledger:
         self.extents = self.durable
         for extent in lost:
             self._pieces.pop(extent.start, None)
+        self._prefix = _NOTHING
         for chunk in tuple(self.chunks.values()):
             if not self._covers(chunk):
                 del self.chunks[chunk.number]
@@ -254,7 +272,7 @@ class Ledger:
 
     def _learn_finished(self, record: Record) -> None:
         if self.finished is None:
-            self.finished = Finished(**_known_fields(Finished, record["finished"]))
+            self.finished = Finished(**_known(_FINISHED, record["finished"]))
 
     def _learn_verdict(self, record: Record) -> None:
         if self.accepted is None:
@@ -284,7 +302,6 @@ def _extent(record: Record) -> Extent:
     return Extent(record["start"], record["length"], record["crc"])
 
 
-def _known_fields(kind: type[Upload | Finished], values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what a newer version may have added."""
-    known = {field.name for field in fields(kind)}
-    return {name: value for name, value in values.items() if name in known}
+    return {name: value for name, value in values.items() if name in names}

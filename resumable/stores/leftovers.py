@@ -9,7 +9,6 @@ from pathlib import Path
 from resumable.errors import NotFound
 from resumable.model import State
 from resumable.stores.disk import Disk
-from resumable.stores.files import DATA
 from resumable.stores.keeping import KEPT
 from resumable.stores.rooms import Rooms
 from resumable.stores.session import Session
@@ -31,7 +30,7 @@ class Leftovers:
         """Free the bytes of a cancelled upload, even while other requests have its files open."""
         if session.data is not None and session.ledger.state is State.CANCELLED:
             self._disk.truncate(session.data, 0)
-        self._unlink(session.path(DATA))
+        self._unlink(session.data_path)
         for kept in tuple(session.ledger.kept.values()):
             self._unlink(session.room / kept.name)
 
@@ -41,7 +40,7 @@ class Leftovers:
             if not session.is_current():
                 return
             self.empty(session)
-            self._unlink(session.path())
+            self._unlink(session.journal_path)
         # Without a sync: an ended upload that comes back is still an ended one.
         session.forget()
 
@@ -72,15 +71,15 @@ class Leftovers:
             if KEPT in name:
                 known = {kept.name for kept in tuple(session.ledger.kept.values())}
                 return name not in known and self._unlink(self._rooms.uploads / name)
-            return not point and self._remove_unborn(session)
+            return not point and self.remove_unborn(session)
 
-    def _remove_unborn(self, session: Session) -> bool:
+    def remove_unborn(self, session: Session) -> bool:
         """What a dead beginner left, unless somebody begins it anew just now."""
         with session.all_locked():
             if not session.is_current() or not _was_never_born(session):
                 return False
-            self._unlink(session.path(DATA))
-            self._unlink(session.path())
+            self._unlink(session.data_path)
+            self._unlink(session.journal_path)
         return True
 
     def _unlink(self, path: Path) -> bool:

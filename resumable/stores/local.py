@@ -23,6 +23,7 @@ from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadErro
 from resumable.interfaces import Capabilities, Describe, Payload
 from resumable.model import MIB, Digest, Finished, State, Status, Upload
 from resumable.stores import records
+from resumable.stores.depositing import deposit
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
 from resumable.stores.history import Histories
 from resumable.stores.idle import Idle
@@ -97,7 +98,7 @@ class LocalStore:
                 return False
             if self._disk.size(session.journal):
                 # A birth that a crash interrupted: nothing in it may count for this one.
-                self._disk.unlink(session.path())
+                self._disk.unlink(session.journal_path)
                 return None
             session.make_data()
             # The birth is the last step: an upload that is known has all its files.
@@ -116,6 +117,26 @@ class LocalStore:
                 # What cannot be recorded now is not reported now.
                 session.promote()
             try_to_gather(session)
+            return session.status()
+
+    def deposit(
+        self,
+        upload: Upload,
+        payload: Payload,
+        describe: Describe,
+        *,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Status:
+        self._rooms.check_room(payload.length or 0)
+        self._rooms.prepare()
+        with self._opened(upload.id, new=True) as session, translated("storing a file"):
+            try:
+                head = deposit(session, upload, payload, facts or {})
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self._leftovers.remove_unborn(session)
+                raise
+            self._publisher.publish(session, describe, head)
             return session.status()
 
     # ------------------------------------------------------------ bytes
@@ -198,6 +219,7 @@ class LocalStore:
                 seal(session, length, crc32c, facts or {})
             if session.ledger.state is State.CANCELLED:
                 raise NotFound("Upload not found")
+            self._rooms.prepare()
             self._publisher.publish(session, describe)
             return session.status()
 
@@ -294,11 +316,12 @@ class LocalStore:
             raise NotFound("Upload not found")
         return session
 
-    def _opened(self, id: str, *, create: bool = False) -> Session:
+    def _opened(self, id: str, *, create: bool = False, new: bool = False) -> Session:
         """Raises NotFound where no such upload is, unless its journal may be made."""
         try:
             with translated("opening an upload"):
-                return self._idle.take(id) or Session(
+                idle = None if new else self._idle.take(id)
+                return idle or Session(
                     self._disk,
                     self._rooms.uploads,
                     id,
@@ -306,9 +329,10 @@ class LocalStore:
                     self._idle,
                     full=self._full,
                     create=create,
+                    new=new,
                 )
         except Unavailable as error:
-            if isinstance(error.__cause__, FileNotFoundError) and not create:
+            if isinstance(error.__cause__, FileNotFoundError) and not (create or new):
                 raise NotFound("Upload not found") from None
             raise
 

@@ -13,12 +13,11 @@ from resumable.interfaces import Describe
 from resumable.model import Extent, Finished, State
 from resumable.stores import journal, records
 from resumable.stores.disk import NO_HARD_LINKS, Disk
-from resumable.stores.files import DATA
 from resumable.stores.ledger import Ledger
 from resumable.stores.rooms import Rooms
 from resumable.stores.session import Session
 
-_HEAD = 64 * 1024
+HEAD = 64 * 1024
 
 
 def seal(session: Session, length: int, wanted: int | None, facts: Mapping[str, Any]) -> None:
@@ -55,15 +54,17 @@ class Publisher:
         self._disk = disk
         self._rooms = rooms
 
-    def publish(self, session: Session, describe: Describe) -> None:
-        """Link, sync, record, sync, and only then let go of the first name."""
-        if session.ledger.finished is None:
-            self._rooms.prepare()
-            self._publish(session, describe)
-        with contextlib.suppress(FileNotFoundError):
-            self._disk.unlink(session.path(DATA))
+    def publish(self, session: Session, describe: Describe, head: bytes | None = None) -> None:
+        """Link, sync, record, sync, and only then let go of the first name.
 
-    def _publish(self, session: Session, describe: Describe) -> None:
+        `head` are the first bytes of the data, where they are at hand.
+        """
+        if session.ledger.finished is None:
+            self._publish(session, describe, head)
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.unlink(session.data_path)
+
+    def _publish(self, session: Session, describe: Describe, head: bytes | None) -> None:
         known = session.ledger
         seal, upload = known.sealed, known.upload
         assert seal is not None
@@ -71,18 +72,20 @@ class Publisher:
         target = self._rooms.root / upload.token
         session.promote()
         with self._data(session, target) as data:
-            if self._disk.size(data) < seal.length:
+            size = self._disk.size(data)
+            if size < seal.length:
                 raise Broken("Bytes of this upload have gone from the storage.")
-            if self._disk.size(data) > seal.length:
+            if size > seal.length:
                 self._disk.truncate(data, seal.length)
                 if session.full:
                     self._disk.sync_data(data)
-            head = self._disk.read_at(data, min(_HEAD, seal.length), 0)
+            if head is None:
+                head = self._disk.read_at(data, min(HEAD, seal.length), 0)
             finished = describe(dict(known.facts), head, seal.crc32c, seal.length)
-            self._name(session.path(DATA), target, data, self._disk.rename)
+            self._name(session.data_path, target, data, self._disk.rename)
         self._rooms.sync(self._rooms.root)
         shelf = self._rooms.finished / finished.token
-        self._name(session.path(), shelf, session.journal, self._copied(finished))
+        self._name(session.journal_path, shelf, session.journal, self._copied(finished))
         self._rooms.sync(self._rooms.finished)
         session.append(records.finished(finished))
 

@@ -18,7 +18,7 @@ sure       the first `to` bytes of the journal survive a power cut
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from resumable.model import Chunk, Extent, Finished, Upload
@@ -36,7 +36,7 @@ class Kept:
 
 
 def birth(upload: Upload) -> Record:
-    return {"kind": "birth", "upload": asdict(upload)}
+    return {"kind": "birth", "upload": _plain(upload)}
 
 
 def intent(writer: str, start: int, end: int | None) -> Record:
@@ -94,7 +94,7 @@ def sealed(extent: Extent, learned: Mapping[str, Any]) -> Record:
 
 
 def finished(made: Finished) -> Record:
-    return {"kind": "finished", "finished": asdict(made)}
+    return {"kind": "finished", "finished": _plain(made)}
 
 
 def verdict(accepted: bool) -> Record:
@@ -115,6 +115,11 @@ def discarded() -> Record:
 
 def sure(to: int) -> Record:
     return {"kind": "sure", "to": to}
+
+
+def _plain(value: Upload | Finished) -> dict[str, Any]:
+    """The fields as they are: nothing in them needs to be copied for JSON."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _range(extent: Extent) -> dict[str, int]:

@@ -117,13 +117,19 @@ class Session(OpenUpload):
     def _sync_journal(self, end: int) -> None:
         """All lines before `end` survive a power cut when this returns."""
         if not self._history.sure:
-            self.disk.sync_directory(self.room)
+            self.sync_names()
         try:
             self.disk.sync_data(self.journal)
         except OSError:
             self._write_again(end)
             raise
         self._history.synced_to = max(self._history.synced_to, end)
+
+    def sync_names(self) -> None:
+        """The names of journal and data survive a power cut when this returns."""
+        if not self._history.named:
+            self.disk.sync_directory(self.room)
+            self._history.named = True
 
     def _write_again(self, end: int) -> None:
         """After a failed sync the next one may succeed without the lines: append them anew.

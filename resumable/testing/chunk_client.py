@@ -15,6 +15,7 @@ from resumable.operations import (
     Caller,
     Cancel,
     Completed,
+    Deposit,
     Finish,
     Inspect,
     Known,
@@ -57,6 +58,7 @@ class ChunkClient:
     acknowledged: set[int] = field(default_factory=set)
     finished: Finished | None = None
     cancelling: bool = False
+    depositing: bool = False
 
     def __post_init__(self) -> None:
         self.data = random.Random(self.seed).randbytes(sum(self.sizes))
@@ -118,6 +120,17 @@ class ChunkClient:
         self.finished = outcome.finished
         return outcome.finished
 
+    def deposit(self, *, cut: int | None = None) -> Finished | None:
+        """The whole file in one request, as an upload of its own; None when its body was cut."""
+        self.depositing = True
+        try:
+            outcome = self.ask(Deposit(filename="clip.bin"), Body(self.data, cut=cut))
+        except Interrupted:
+            return None
+        assert isinstance(outcome, Completed)
+        self.finished = outcome.finished
+        return outcome.finished
+
     def cancel(self) -> None:
         again, self.cancelling = self.cancelling, True
         try:
@@ -148,5 +161,12 @@ def retrying(client: ChunkClient, act: Callable[[], object], attempts: int = 4) 
             if error.status < 500:
                 error.add_note("a fault of the storage was told as the client's")
                 raise
-            act = client.resume if not client.cancelling else client.cancel
+            act = _next_act(client)
     raise AssertionError("the client is refused for good")
+
+
+def _next_act(client: ChunkClient) -> Callable[[], object]:
+    """What a client does that was refused."""
+    if client.depositing:
+        return client.deposit
+    return client.cancel if client.cancelling else client.resume

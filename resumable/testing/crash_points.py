@@ -152,7 +152,7 @@ def failing_calls(
 
 def _check_end(world: World, where: str) -> None:
     try:
-        check = _check_cancelled if world.client.cancelling else _check_finished
+        check = _check_of(world.client)
         check(world)
         world.restart()
         check(world)
@@ -160,6 +160,26 @@ def _check_end(world: World, where: str) -> None:
     except Exception as error:
         error.add_note(where)
         raise
+
+
+def _check_of(client: ChunkClient) -> Callable[[World], None]:
+    if client.depositing:
+        return _check_deposited
+    return _check_cancelled if client.cancelling else _check_finished
+
+
+def _check_deposited(world: World) -> None:
+    """All or nothing, also of a request that got no answer and may have come to its end."""
+    client = world.client
+    client.engine.sweep()
+    if client.finished is None:
+        client.deposit()
+    stored = list(client.engine.store.list_finished())
+    assert client.finished in stored
+    for finished in stored:
+        assert _stored(client.engine.store, finished) == client.data
+        assert finished.id in world.heard.get("completed", ())
+        assert finished.id in world.heard.get("created", ())
 
 
 def _check_finished(world: World) -> None:
@@ -183,7 +203,8 @@ def _check_cancelled(world: World) -> None:
 def _check_nothing_left(world: World) -> None:
     """Old uploads are swept to the last file, and the finished object stays whole."""
     engine, client = world.client.engine, world.client
-    for _ in range(3):
+    # Expire or finish, hear of the end, forget; and one more where a finish was not decided yet.
+    for _ in range(4):
         engine.sweep()
         world.storage.advance(8 * DAY)
     assert list(world.storage.leftovers()) == []
@@ -233,6 +254,12 @@ def finished_twice(client: ChunkClient) -> None:
     client.finish()
 
 
+def deposited(client: ChunkClient) -> None:
+    """The whole file in one request, once cut."""
+    client.deposit(cut=len(client.data) // 2)
+    client.deposit()
+
+
 def cancelled(client: ChunkClient) -> None:
     """A client that changes its mind."""
     client.send(0)
@@ -245,4 +272,11 @@ def every(steps: int, offset: int = 0) -> Callable[[int], bool]:
     return lambda at: at % steps == offset
 
 
-SCRIPTS: tuple[Script, ...] = (in_order, last_first, cut_and_again, finished_twice, cancelled)
+SCRIPTS: tuple[Script, ...] = (
+    in_order,
+    last_first,
+    cut_and_again,
+    finished_twice,
+    deposited,
+    cancelled,
+)

@@ -210,9 +210,9 @@ class MemoryDisk(Disk):
 
     # ------------------------------------------------------------ files
 
-    def create(self, path: Path) -> int:
+    def create(self, path: Path, *, append: bool = False) -> int:
         def perform() -> int:
-            return self._opened(self.volume.make(self._new_name(path), path.name), append=False)
+            return self._opened(self.volume.make(self._new_name(path), path.name), append=append)
 
         return self._change(perform)
 

@@ -56,4 +56,5 @@ class MemoryStorage:
             for name in disk.names(house / room)
             if room != "finished" or name not in objects
         ]
-        return left
+        known = disk.names(house / "finished") if disk.exists(house / "finished") else []
+        return left + [name for name in objects if name not in known]

@@ -6,7 +6,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from resumable.errors import Conflict, UploadError
 from resumable.model import Finished, State, Status, Upload
 from resumable.stores.local import LocalStore
 from resumable.testing.baton import Baton
+from resumable.testing.contract.base import GivenPayload
 from resumable.testing.crash_states import CrashState
 from resumable.testing.faults import Faults
 from resumable.testing.memory import Locks, MemoryDisk
@@ -111,6 +112,7 @@ class Told:
     exact: tuple[int, int] | None = None  # here lie the bytes of `content`, not a rival's
     cancelling: bool = False  # nothing else is promised from here on
     bounds: tuple[int, ...] = ()  # where the chunks of a numbered upload end
+    depositing: bool = False  # until it is complete, nothing is promised, and nothing half done
 
 
 @dataclass
@@ -177,6 +179,15 @@ class Client:
     def finish(self, length: int | None = None, **facts: Any) -> Status:
         length = len(self.content) if length is None else length
         status = self.store.finish(self.upload, length, describing(self.upload), facts=facts)
+        self._told_status(status)
+        return status
+
+    def deposit(self, *pieces: int, **facts: Any) -> Status:
+        """The whole content in one step; `pieces` are the lengths in which the bytes arrive."""
+        self._told(Told(self.upload, self.content, depositing=True))
+        cuts = [0, *accumulate(pieces), len(self.content)]
+        payload = GivenPayload([self.content[start:end] for start, end in pairwise(cuts)])
+        status = self.store.deposit(self.upload, payload, describing(self.upload), facts=facts)
         self._told_status(status)
         return status
 
@@ -270,6 +281,9 @@ def _wrongs_of(
     if State.COMPLETE in states:
         yield from _wrong_object(machine, upload, told)
         return
+    if any(one.depositing for one in told):
+        yield from _wrong_deposit(machine, status, told)
+        return
     if status is None:
         yield "lost", "the upload is unknown"
         return
@@ -280,6 +294,26 @@ def _wrongs_of(
         bounds = told[-1].bounds
         Client(machine, machine.process(), upload, content, bounds=bounds).complete()
         yield from _wrong_object(machine, upload, told)
+
+
+def _wrong_deposit(
+    machine: Machine, status: Status | None, told: list[Told]
+) -> Iterator[tuple[str, str]]:
+    """Whoever sweeps ends it: the whole object or nothing at all."""
+    store, upload, disk = machine.process(), told[-1].upload, MemoryDisk(machine.volume)
+    if status is not None and status.state is not State.RECEIVING:
+        store.finish(upload, 0, describing(upload))
+        yield from _wrong_object(machine, upload, told)
+        return
+    if status is not None:
+        store.discard(upload)
+        store.remove(upload)
+    store.tidy(5000.0)
+    rooms = (ROOT, ROOT / ".resumable" / "uploads", ROOT / ".resumable" / "finished")
+    names = (name for room in rooms if disk.exists(room) for name in disk.names(room))
+    left = [name for name in names if upload.id in name]
+    if left:
+        yield "corrupt", f"nobody knows of {left}"
 
 
 def _wrong_knowledge(status: Status, told: list[Told]) -> Iterator[tuple[str, str]]:

@@ -107,6 +107,16 @@ def garbage_behind_the_end(machine: Machine) -> None:
     client.finish()
 
 
+def deposited(machine: Machine) -> None:
+    """A whole file in one step, and an empty one that another process looks at."""
+    client = Client(machine, machine.process(), an_upload(), some_bytes(21))
+    client.deposit(8, 8, filename="name")
+    empty = Client(machine, machine.process(), an_upload("two"), b"")
+    empty.deposit()
+    empty.store = machine.process()
+    empty.look()
+
+
 SCRIPTS = (
     three_chunks,
     kept_chunks,
@@ -114,6 +124,7 @@ SCRIPTS = (
     cancelled,
     finished_twice,
     garbage_behind_the_end,
+    deposited,
 )
 
 
@@ -429,7 +440,21 @@ def _tidy_beside_a_birth(machine: Machine) -> tuple[Callable[[], object], ...]:
     return begin, lambda: two.store.tidy(5000.0)
 
 
+def _deposit_beside_a_sweep(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """Another process comes upon a deposit and ends what it finds sealed."""
+    one, two = (Client(machine, machine.process(), an_upload(), some_bytes(12)) for _ in range(2))
+
+    def sweep() -> None:
+        for _ in range(4):
+            for status in two.store.each():
+                if status.state is State.FINISHING:
+                    two.finish(length=0, filename="another")
+
+    return lambda: one.deposit(5, filename="name"), sweep
+
+
 RACES = (
+    _deposit_beside_a_sweep,
     _tidy_beside_a_birth,
     _begin_after_a_torn_birth,
     _onlooker,

@@ -4,11 +4,15 @@ import pytest
 
 pytest.register_assert_rewrite(
     f"{__name__}.base",
-    *(f"{__name__}.{room}" for room in ("births", "bytes", "numbers", "ends", "objects", "races")),
+    *(
+        f"{__name__}.{room}"
+        for room in ("births", "bytes", "numbers", "ends", "deposits", "objects", "races")
+    ),
 )
 
 from resumable.testing.contract.births import BirthContract  # noqa: E402
 from resumable.testing.contract.bytes import ByteContract  # noqa: E402
+from resumable.testing.contract.deposits import DepositContract  # noqa: E402
 from resumable.testing.contract.ends import EndContract  # noqa: E402
 from resumable.testing.contract.numbers import NumberContract  # noqa: E402
 from resumable.testing.contract.objects import ObjectContract  # noqa: E402
@@ -16,7 +20,13 @@ from resumable.testing.contract.races import RaceContract  # noqa: E402
 
 
 class StoreContract(
-    BirthContract, ByteContract, NumberContract, EndContract, ObjectContract, RaceContract
+    BirthContract,
+    ByteContract,
+    NumberContract,
+    EndContract,
+    DepositContract,
+    ObjectContract,
+    RaceContract,
 ):
     """Inherit from it and supply the fixture `make_store`: a store on the same storage, anew.
 
