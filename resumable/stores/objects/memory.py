@@ -26,12 +26,13 @@ class Memory:
         with self._changed:
             return self._budget - self._left
 
-    def take(self, size: int) -> io.BytesIO:
+    def take(self, size: int, beside: int = 0) -> io.BytesIO:
         """A buffer of `size` bytes, to be filled in place and sent as a file.
 
-        Raises Unavailable when none is free for a while.
+        `beside` bytes more are counted, for what it is filled from. Raises Unavailable when none
+        is free for a while.
         """
-        counted = min(size, self._budget)
+        counted = min(size + beside, self._budget)
         with self._changed:
             if not self._changed.wait_for(lambda: self._left >= counted, self._patience):
                 raise Unavailable(
@@ -60,10 +61,10 @@ class Memory:
                 self._spare.clear()
         return io.BytesIO(bytes(size))
 
-    def give_back(self, buffer: io.BytesIO, size: int) -> None:
-        """A buffer that was taken with `size` is not used any more."""
+    def give_back(self, buffer: io.BytesIO, size: int, beside: int = 0) -> None:
+        """A buffer that was taken with these two is not used any more."""
         with self._changed:
-            self._left += min(size, self._budget)
+            self._left += min(size + beside, self._budget)
             if not buffer.closed and _size(buffer) == size and len(self._spare) < _SPARES:
                 self._spare.append(buffer)
             self._changed.notify_all()

@@ -201,7 +201,9 @@ class Room:
     @contextmanager
     def filled(self, known: Knowledge, start: int, end: int) -> Iterator[io.BytesIO]:
         """A range that segments cover, in memory of the budget. Raises Missing."""
-        buffer = self.memory.take(end - start)
+        # A piece on its way is held twice: as it comes, and as one.
+        beside = 2 * min(end - start, _BLOCK)
+        buffer = self.memory.take(end - start, beside)
         try:
             at = 0
             for piece in self.read_range(known, start, end):
@@ -211,7 +213,7 @@ class Room:
                 raise Missing(known.manifest.key)
             yield buffer
         finally:
-            self.memory.give_back(buffer, end - start)
+            self.memory.give_back(buffer, end - start, beside)
 
     # ------------------------------------------------------------ windows
 
