@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from importlib.metadata import metadata
 from typing import Any, TypeVar
 
 import fsspec
@@ -37,11 +38,10 @@ class Filesystem:
         Raises ValueError for a protocol that fsspec does not know, RuntimeError where a package
         is missing.
         """
-        protocol = self.url.partition("://")[0]
         try:
-            made = fsspec.get_filesystem_class(protocol)
+            made = fsspec.get_filesystem_class(self._protocol)
         except ImportError as error:
-            raise RuntimeError(f"Storage of {protocol}:// URLs: {error}") from None
+            raise RuntimeError(_missing_package(self._protocol, error)) from None
         return str(made._strip_protocol(self.url))
 
     @property
@@ -57,6 +57,22 @@ class Filesystem:
                     self._made, _ = fsspec.core.url_to_fs(self.url, **self.options)
                     self._lock, self._pid = threading.Lock(), pid
         return self._made
+
+    def another(self) -> Any:
+        """One that nobody else has; those on fsspec's own thread bear everybody and are shared."""
+        if self.shared:
+            return self.fs
+        made, _ = fsspec.core.url_to_fs(self.url, skip_instance_cache=True, **self.options)
+        return made
+
+    @property
+    def shared(self) -> bool:
+        """Whether it runs on fsspec's own thread."""
+        return bool(fsspec.get_filesystem_class(self._protocol).async_impl)
+
+    @property
+    def _protocol(self) -> str:
+        return self.url.partition("://")[0].lower()
 
     def run(self, function: Callable[..., Coroutine[Any, Any, _T]], *args: Any, **more: Any) -> _T:
         """Wait for a coroutine of the file system."""
@@ -88,6 +104,13 @@ class Filesystem:
     def close(self) -> None:
         """The next call makes a new file system; fsspec itself keeps the connections."""
         self._pid, self._made = None, None
+
+
+def _missing_package(protocol: str, error: ImportError) -> str:
+    """fsspec's own words, and the command where fsspec has one."""
+    extras = metadata("fsspec").get_all("Provides-Extra") or []
+    command = f" Install it with: pip install 'fsspec[{protocol}]'" if protocol in extras else ""
+    return f"Storage of {protocol}:// URLs: {str(error).rstrip('.')}.{command}"
 
 
 def refuse_gevent() -> None:

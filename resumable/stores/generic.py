@@ -8,14 +8,28 @@ import io
 import json
 import posixpath
 import secrets
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import IO, Any
 
-from resumable.errors import NoRoom, Unavailable, UploadError
+from resumable.errors import Unavailable
 from resumable.model import MIB
+from resumable.stores.connections import Connections, is_missing
 from resumable.stores.filesystem import Filesystem
+from resumable.stores.generic_errors import translated, writing
+from resumable.stores.generic_files import (
+    exists,
+    fresh,
+    info,
+    make_folder,
+    read,
+    remove,
+    rename,
+    write,
+)
+from resumable.stores.generic_listing import modified, remove_empty, walk
+from resumable.stores.host_lock import one_at_a_time
 from resumable.stores.objects.bucket import (
     Data,
     Description,
@@ -27,7 +41,8 @@ from resumable.stores.objects.bucket import (
 )
 
 _BLOCK = 4 * MIB
-_one_by_one = threading.Lock()
+# The bytes to be written, read through the file system that they are written to.
+_Blocks = Callable[[Any], Iterator[bytes]]
 
 
 class GenericBucket:
@@ -41,8 +56,10 @@ class GenericBucket:
     conditions = False
 
     def __init__(self, filesystem: Filesystem, state: str) -> None:
-        self._filesystem = filesystem
+        self._connections = Connections(filesystem)
         self._state = state
+        self._root = posixpath.dirname(state)
+        self._folders: set[str] = set()
 
     # ------------------------------------------------------------ writing
 
@@ -55,74 +72,84 @@ class GenericBucket:
         description: Description | None = None,
     ) -> bool:
         exclusive = description is not None and description.exclusive
-        if not (if_absent or exclusive):
-            self._put(key, _blocks_of(data), description)
-            return True
-        with _one_by_one:
-            if self._exists(key):
-                if exclusive:
-                    raise Occupied(key)
-                return False
-            self._put(key, _blocks_of(data), description)
-            return True
-
-    def _put(self, key: str, blocks: Iterator[bytes], description: Description | None) -> None:
-        new = f"{self._state}/new/{secrets.token_hex(12)}"
-        with _translated(key):
-            if description is not None:
-                self._write(self._metadata_key(key), iter([_metadata(description)]))
-            try:
-                self._write(new, blocks)
-                self._rename(new, key)
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    self._filesystem.fs.rm_file(new)
-                raise
-
-    def _write(self, path: str, blocks: Iterator[bytes]) -> None:
-        fs = self._filesystem.fs
-        fs.makedirs(posixpath.dirname(path), exist_ok=True)
-        with fs.open(path, "wb") as file:
-            for block in blocks:
-                file.write(block)
-
-    def _rename(self, source: str, target: str) -> None:
-        fs = self._filesystem.fs
-        fs.makedirs(posixpath.dirname(target), exist_ok=True)
-        fs.mv(source, target)
-
-    def delete(self, keys: Collection[str]) -> None:
-        for key in keys:
-            for path in (key, self._metadata_key(key)):
-                with contextlib.suppress(Missing), _translated(path):
-                    self._filesystem.fs.rm_file(path)
+        stored = self._store(key, lambda fs: _blocks_of(data), description, if_absent or exclusive)
+        if exclusive and not stored:
+            raise Occupied(key)
+        return stored
 
     def join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
         """Through this process: the bytes are read and written once more."""
-        if description.exclusive:
-            with _one_by_one:
-                if self._exists(key):
-                    raise Occupied(key)
-        self._put(key, self._read_all(pieces), description)
+        if not self._store(key, _reader_of(pieces), description, description.exclusive):
+            raise Occupied(key)
 
-    def _read_all(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
-        for piece in pieces:
-            for at in range(piece.start, piece.end, _BLOCK):
-                end = min(piece.end, at + _BLOCK)
-                block = self.get(piece.key, at, end)
-                if len(block) != end - at:
-                    raise Missing(piece.key)
-                yield block
+    def _store(
+        self, key: str, blocks: _Blocks, description: Description | None, if_absent: bool
+    ) -> bool:
+        """Whole under its name, or not at all; False where the name is taken."""
+        with translated("write", key), writing(), self._connections.lend() as fs:
+            if if_absent and exists(fs, key):
+                return False
+            with self._written(fs, blocks(fs)) as new:
+                with one_at_a_time(key) if if_absent else contextlib.nullcontext():
+                    taken = if_absent and exists(fs, key)
+                    if not taken:
+                        self._name(fs, new, key, description)
+                if taken:
+                    remove(fs, new)
+                return not taken
+
+    @contextlib.contextmanager
+    def _written(self, fs: Any, blocks: Iterable[bytes]) -> Iterator[str]:
+        """A file under a temporary name, gone again when something goes wrong."""
+        new = f"{self._state}/new/{secrets.token_hex(12)}"
+        try:
+            self._write(fs, new, blocks)
+            yield new
+        except BaseException:
+            # What a broken connection leaves is swept.
+            with contextlib.suppress(Exception):
+                remove(fs, new)
+            raise
+
+    def _write(self, fs: Any, path: str, blocks: Iterable[bytes]) -> None:
+        folder = posixpath.dirname(path)
+        if folder not in self._folders:
+            make_folder(fs, folder)
+            self._folders.add(folder)
+        try:
+            count = write(fs, path, blocks)
+        except BaseException:
+            self._folders.clear()
+            raise
+        fresh(fs)
+        size = fs.info(path)["size"]
+        if size != count:
+            raise Unavailable(f"The storage kept {size} of {count} bytes. Send them again.")
+
+    def _name(self, fs: Any, new: str, key: str, description: Description | None) -> None:
+        """The metadata first: whoever sees the object sees whose it is."""
+        if description is not None:
+            with self._written(fs, [_metadata(description)]) as told:
+                rename(fs, told, self._metadata_key(key))
+        rename(fs, new, key)
+
+    def delete(self, keys: Collection[str]) -> None:
+        with translated("delete", self._state), self._connections.lend() as fs:
+            for key in keys:
+                own = key.startswith(f"{self._state}/")
+                for path in (key,) if own else (key, self._metadata_key(key)):
+                    with contextlib.suppress(Missing), translated("delete", path):
+                        remove(fs, path)
+            kept = {self._root, self._state, f"{self._state}/uploads"}
+            for folder in {posixpath.dirname(key) for key in keys}:
+                if folder.startswith(f"{self._root}/"):
+                    remove_empty(fs, folder, kept)
 
     # ------------------------------------------------------------ reading
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        if end is not None and end <= start:
-            if not self._exists(key):
-                raise Missing(key)
-            return b""
-        with _translated(key):
-            return bytes(self._filesystem.fs.cat_file(key, start=start or None, end=end))
+        with translated("read", key), self._connections.lend() as fs:
+            return read(fs, key, start, end)
 
     def get_all(self, keys: Collection[str]) -> dict[str, bytes]:
         found = {}
@@ -132,50 +159,39 @@ class GenericBucket:
         return found
 
     def head(self, key: str) -> Found | None:
-        try:
-            with _translated(key):
-                self._fresh()
-                size = int(self._filesystem.fs.info(key)["size"])
-            told = json.loads(self.get(self._metadata_key(key)))
-        except Missing:
-            return None
-        return Found(size, told)
+        with translated("look", key), self._connections.lend() as fs:
+            there = info(fs, key)
+            return None if there is None else Found(there["size"], self._told(fs, key))
 
-    def _exists(self, key: str) -> bool:
-        with _translated(key):
-            self._fresh()
-            return bool(self._filesystem.fs.exists(key))
+    def _told(self, fs: Any, key: str) -> Mapping[str, str]:
+        """An object's metadata; none where somebody else has put it there."""
+        try:
+            told: dict[str, str] = json.loads(read(fs, self._metadata_key(key)))
+        except Exception as error:
+            if is_missing(error):
+                return {}
+            raise
+        return told
 
     def listed(self, prefix: str) -> list[Stored]:
-        folder = prefix.rstrip("/")
-        try:
-            with _translated(prefix):
-                self._fresh()
-                found = self._filesystem.fs.find(folder, detail=True, withdirs=False)
-        except Missing:
-            return []
-        return [
-            Stored(key, int(info["size"] or 0), _modified(info), version="")
-            for path, info in sorted(found.items())
-            if (key := _relative(path, folder)).startswith(prefix)
-        ]
+        with translated("list", prefix), self._connections.lend() as fs:
+            fresh(fs)
+            return [
+                Stored(path, int(one["size"] or 0), modified(one), version="")
+                for path, one in sorted(walk(fs, prefix.rstrip("/")), key=itemgetter(0))
+            ]
 
     def folders(self, prefix: str) -> list[str]:
-        try:
-            with _translated(prefix):
-                self._fresh()
-                found = self._filesystem.fs.ls(prefix.rstrip("/"), detail=True)
-        except Missing:
-            return []
-        return sorted(
-            info["name"].rstrip("/").rpartition("/")[2]
-            for info in found
-            if info["type"] == "directory"
-        )
-
-    def _fresh(self) -> None:
-        """Other hosts write too: what was listed before is not asked."""
-        self._filesystem.fs.invalidate_cache()
+        with translated("list", prefix), self._connections.lend() as fs:
+            fresh(fs)
+            try:
+                found = fs.ls(prefix.rstrip("/"), detail=True)
+            except Exception as error:
+                if is_missing(error):
+                    return []
+                raise
+        folders = (one["name"].rstrip("/") for one in found if one["type"] == "directory")
+        return sorted(name.rpartition("/")[2] for name in folders)
 
     def _metadata_key(self, key: str) -> str:
         return f"{self._state}/meta/{hashlib.sha256(key.encode()).hexdigest()[:40]}"
@@ -187,62 +203,42 @@ class GenericBucket:
         key = f"{self._state}/probe/{secrets.token_hex(8)}"
         self.put(key, b"x")
         try:
-            if self.get(key) != b"x":
+            self.put(key, b"other")
+            if self.get(key) != b"other":
                 raise Unavailable("What has been written is read back differently.")
             seen = [one.size for one in self.listed(f"{self._state}/probe/") if one.key == key]
         finally:
             self.delete([key])
-        warnings = [] if seen == [1] else ["A listing does not show what has just been written."]
+        warnings = [] if seen == [5] else ["A listing does not show what has just been written."]
         return [
             *warnings,
-            "This storage cannot create a file only if it is absent: two hosts must not begin one "
+            "This storage cannot create a file only if it is absent: two hosts must not serve one "
             "upload at once. Each upload is put together at its end through this server.",
         ]
 
     def close(self) -> None:
-        self._filesystem.close()
+        self._connections.close()
 
 
 def _blocks_of(data: Data | IO[bytes]) -> Iterator[bytes]:
     file = io.BytesIO(data) if isinstance(data, bytes) else data
     file.seek(0)
-    read: Callable[[], bytes] = lambda: file.read(_BLOCK)  # noqa: E731 - for iter's sentinel
-    return iter(read, b"")
+    return iter(partial(file.read, _BLOCK), b"")
+
+
+def _reader_of(pieces: Sequence[Piece]) -> _Blocks:
+    def blocks(fs: Any) -> Iterator[bytes]:
+        for piece in pieces:
+            for at in range(piece.start, piece.end, _BLOCK):
+                end = min(piece.end, at + _BLOCK)
+                with translated("read", piece.key):
+                    block = read(fs, piece.key, at, end)
+                if len(block) != end - at:
+                    raise Missing(piece.key)
+                yield block
+
+    return blocks
 
 
 def _metadata(description: Description) -> bytes:
     return json.dumps(dict(description.metadata)).encode()
-
-
-def _relative(path: str, folder: str) -> str:
-    """Some file systems put a slash before every path, whatever they were asked."""
-    return path.lstrip("/") if not folder.startswith("/") else f"/{path.lstrip('/')}"
-
-
-def _modified(info: dict[str, Any]) -> float:
-    """Seconds since the epoch, from whatever this file system calls the moment."""
-    for name in ("mtime", "modified", "last_modified", "LastModified", "created"):
-        value = info.get(name)
-        if isinstance(value, datetime):
-            return value.timestamp()
-        if isinstance(value, int | float):
-            return float(value)
-    # Without a clock of its own nothing may be taken for old.
-    return float("inf")
-
-
-@contextlib.contextmanager
-def _translated(key: str) -> Iterator[None]:
-    """Raises Missing, NoRoom or Unavailable for what a file system raises."""
-    try:
-        yield
-    except (UploadError, Missing, Occupied):
-        raise
-    except FileNotFoundError as error:
-        raise Missing(key) from error
-    except OSError as error:
-        if error.errno in (28, 122):
-            raise NoRoom("The storage is full.") from error
-        raise Unavailable(f"The storage does not do as it is told: {error.strerror}.") from error
-    except (TimeoutError, EOFError, ConnectionError) as error:
-        raise Unavailable("The storage does not answer.") from error

@@ -42,7 +42,15 @@ class Leftovers:
             if birth not in alive and max(one.modified for one in objects) < older_than:
                 self._room.bucket.delete([one.key for one in objects])
                 count += 1
-        return count + self._tidy_parts(older_than, alive)
+        return count + self._tidy_parts(older_than, alive) + self._tidy_loose(older_than)
+
+    def _tidy_loose(self, older_than: float) -> int:
+        """What was being written before it had its name, and what a check has forgotten."""
+        bucket, root = self._room.bucket, self._room.reader.root
+        listed = [*bucket.listed(f"{root}/new/"), *bucket.listed(f"{root}/probe/")]
+        old = [one.key for one in listed if one.modified < older_than]
+        bucket.delete(old)
+        return len(old)
 
     def _tidy_parts(self, older_than: float, alive: dict[str, Knowledge]) -> int:
         """Unfinished objects that no upload knows: their beginner died before it could say so."""
