@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 
+from resumable.forking import renew_after_fork
 from resumable.interfaces import Hooks, Store
 from resumable.model import State, Status
 
@@ -19,8 +20,12 @@ class Herald:
     def __init__(self, store: Store, hooks: Hooks) -> None:
         self._store = store
         self._hooks = hooks
-        self._telling: set[tuple[str, str]] = set()
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._telling: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def owes(self, status: Status, event: str) -> bool:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from resumable.errors import TooLarge, UploadError
+from resumable.forking import renew_after_fork
 from resumable.interfaces import Payload, SpooledPayload, Store
 
 
@@ -20,7 +21,12 @@ class Holding:
         self._store = store
         self._each = each
         self._most = most
-        self._left = budget
+        self._budget = budget
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._left = self._budget
         self._lock = threading.Lock()
 
     def hold(self, payload: Payload) -> SpooledPayload:

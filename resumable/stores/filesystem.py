@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import fsspec
 import fsspec.asyn
 
+from resumable.forking import renew_after_fork
+
 _T = TypeVar("_T")
 _AT_ONCE = 32
 
@@ -27,9 +29,16 @@ class Filesystem:
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.url = url
         self.options = dict(options)
-        self._lock = threading.Lock()
         self._pid: int | None = None
         self._made: Any = None
+        self._inherited: list[Any] = []
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        # A child that tidied the parent's connections up would take them off the parent's own loop.
+        self._inherited.append(self._made)
 
     @property
     def path(self) -> str:
@@ -50,12 +59,10 @@ class Filesystem:
         pid = os.getpid()
         if self._pid != pid:
             refuse_gevent()
-            # The parent's lock may have been taken when the fork came.
-            lock = self._lock if self._pid is None else threading.Lock()
-            with lock:
+            with self._lock:
                 if self._pid != pid:
                     self._made, _ = fsspec.core.url_to_fs(self.url, **self.options)
-                    self._lock, self._pid = threading.Lock(), pid
+                    self._pid = pid
         return self._made
 
     def another(self) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
@@ -13,6 +12,7 @@ from typing import IO, Any
 from resumable.errors import Unavailable
 from resumable.model import MIB
 from resumable.stores.filesystem import Filesystem
+from resumable.stores.host_lock import one_at_a_time
 from resumable.stores.objects.bucket import (
     Data,
     Description,
@@ -28,7 +28,6 @@ from resumable.stores.s3_errors import Taken, translated
 
 _PAGE = 1000
 _JOINED_PART = 16 * MIB
-_one_by_one = threading.Lock()
 
 
 class S3Bucket:
@@ -105,14 +104,11 @@ class S3Bucket:
         if self.get(key) != b"x":
             warnings.append("What has been written is read back differently.")
         self.delete([key])
-        parts = S3Parts(self)
-        native = parts.open(key, Description("application/octet-stream", {}))
-        parts.stored(key, native)
-        parts.abandon(key, native)
+        self._check_parts(key)
         if not conditions:
             warnings.append(
                 "This storage ignores If-None-Match. Uploads are safe, but each is put together "
-                "at its end through this server, and two hosts must not begin one at once."
+                "at its end through this server, and two hosts must not begin or end one at once."
             )
         if not tags:
             warnings.append(
@@ -120,6 +116,14 @@ class S3Bucket:
                 "noticed."
             )
         return warnings
+
+    def _check_parts(self, key: str) -> None:
+        """A sweep needs the listing of them, long after the first upload."""
+        parts = S3Parts(self)
+        native = parts.open(key, Description("application/octet-stream", {}))
+        parts.stored(key, native)
+        parts.abandon(key, native)
+        parts.unfinished(self._probe)
 
     # ------------------------------------------------------------ objects
 
@@ -146,8 +150,8 @@ class S3Bucket:
     def _put_if_absent(
         self, key: str, data: Data | IO[bytes], description: Description | None
     ) -> bool:
-        """On a server that ignores conditions: sure within this process, likely between hosts."""
-        with _one_by_one:
+        """On a server that ignores conditions: sure on this host, likely between hosts."""
+        with one_at_a_time(key):
             if self.head(key) is not None:
                 return False
             self._put(key, data, _described(description))

@@ -39,6 +39,8 @@ def translated(operation: str, key: str) -> Iterator[None]:
     """Raises Missing, Taken, NoRoom or Unavailable for whatever a call raised."""
     try:
         yield
+    except RecursionError as error:
+        raise meaning(operation, key, error) from None
     except (UploadError, Missing, Taken, Occupied, RuntimeError, NotImplementedError, TypeError):
         raise
     except Exception as error:
@@ -73,6 +75,9 @@ def meaning(operation: str, key: str, error: BaseException) -> Exception:
 
 def reason(error: BaseException) -> tuple[str, int | None]:
     """Code and status of the server's answer, from wherever in the chain it is."""
+    if isinstance(error, RecursionError):
+        # botocore asks for the region until it may not any more, where a redirection names none.
+        return "PermanentRedirect", 301
     seen: BaseException | None = error
     while seen is not None:
         response = getattr(seen, "response", None)

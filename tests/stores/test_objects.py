@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from functools import partial
+from typing import IO
 
 import pytest
 
@@ -12,6 +14,7 @@ from resumable.interfaces import Capabilities
 from resumable.model import MIB, State, Upload
 from resumable.stores.objects.bucket import Description, Found
 from resumable.stores.objects.manifest import load_finished
+from resumable.stores.objects.names import parse_segment, segment_name
 from resumable.stores.objects.store import Destination, ObjectStore
 from resumable.testing.bucket import Contents, MemoryBucket, MemoryParts, Object
 from resumable.testing.contract import StoreContract
@@ -183,3 +186,94 @@ def test_a_lost_answer_to_the_last_step_is_no_conflict(length: int) -> None:
     status = finish(store_on(contents), upload, length)
     assert calls >= 4
     assert content(store_on(contents), status.finished) == data
+
+
+class Diary(MemoryBucket):
+    """Notes what is written and what is removed, by the last part of its key, in order."""
+
+    def __init__(self, contents: Contents) -> None:
+        super().__init__(contents)
+        self.steps: list[str] = []
+
+    def put(
+        self,
+        key: str,
+        data: bytes | IO[bytes],
+        *,
+        if_absent: bool = False,
+        description: Description | None = None,
+    ) -> bool:
+        self.steps.append("+" + key.rpartition("/")[2])
+        return super().put(key, data, if_absent=if_absent, description=description)
+
+    def delete(self, keys: Collection[str]) -> None:
+        self.steps += ["-" + key.rpartition("/")[2] for key in keys]
+        super().delete(keys)
+
+
+class DiaryParts(MemoryParts):
+    def __init__(self, diary: Diary) -> None:
+        super().__init__(diary)
+        self._diary = diary
+
+    def abandon(self, key: str, native: str) -> None:
+        self._diary.steps.append("-parts")
+        super().abandon(key, native)
+
+
+def diary_of(contents: Contents, parts: bool = True) -> tuple[ObjectStore, Diary]:
+    diary = Diary(contents)
+    store = ObjectStore(
+        diary,
+        lambda: DiaryParts(diary) if parts else None,
+        "bucket/prefix",
+        destination,
+        capabilities=Capabilities(part_size=16, presence=False),
+    )
+    return store, diary
+
+
+def begun(store: ObjectStore, length: int) -> Upload:
+    upload = an_upload(part_size=16)
+    assert store.begin(upload)
+    place(store, upload, 0, some_bytes(length))
+    return upload
+
+
+@pytest.mark.parametrize("length", [3, 50])
+def test_no_bytes_go_before_the_end_is_remembered(length: int) -> None:
+    """Whoever comes between the two would know nothing of the chunks any more."""
+    store, diary = diary_of(Contents())
+    upload = begun(store, length)
+    finish(store, upload, length)
+    gone = [n for n, step in enumerate(diary.steps) if step.startswith("-b.")]
+    assert gone
+    assert diary.steps.index("+done") < min(gone)
+
+
+def test_an_upload_is_told_to_be_cancelled_before_its_parts_go() -> None:
+    """Else a writer between the two is acknowledged for bytes that nobody has."""
+    store, diary = diary_of(Contents())
+    upload = begun(store, 50)
+    store.discard(upload)
+    store.discard(upload)
+    assert diary.steps.index("+e.1") < diary.steps.index("-parts")
+
+
+@pytest.mark.parametrize("length", [3, 50])
+def test_the_manifest_goes_first(length: int) -> None:
+    """A removal that dies leaves what belongs to no upload, never half an upload."""
+    store, diary = diary_of(Contents())
+    upload = begun(store, length)
+    finish(store, upload, length)
+    diary.steps.clear()
+    store.remove(upload)
+    assert diary.steps[0] == "-m"
+    assert len(diary.steps) > 2
+
+
+def test_a_torn_segment_does_not_count() -> None:
+    """On a storage whose writes are not atomic a name may promise more than there is."""
+    name = segment_name(0, 10, 0, "nonce", None)
+    assert parse_segment(name, 10, 0.0) is not None
+    assert parse_segment(name, 9, 0.0) is None

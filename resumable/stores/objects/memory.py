@@ -6,6 +6,7 @@ import io
 import threading
 
 from resumable.errors import Unavailable
+from resumable.forking import renew_after_fork
 
 _PATIENCE_SECONDS = 30.0
 _SPARES = 4
@@ -15,8 +16,13 @@ class Memory:
     """`budget` bytes in all. A request waits for its first buffer and never for a second."""
 
     def __init__(self, budget: int, patience: float = _PATIENCE_SECONDS) -> None:
-        self._budget = self._left = budget
+        self._budget = budget
         self._patience = patience
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._left = self._budget
         self._changed = threading.Condition()
         self._spare: list[io.BytesIO] = []
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from resumable.forking import renew_after_fork
 from resumable.stores.objects.bucket import Bucket, Missing, Part, Parts, Stored
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.manifest import Done, End, Manifest
@@ -31,9 +32,13 @@ class Remembered(Generic[_Value]):
     """The last few thousand values of one process."""
 
     def __init__(self, most: int = _MOST_REMEMBERED) -> None:
+        self._most = most
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
         self._values: OrderedDict[str, _Value] = OrderedDict()
         self._lock = threading.Lock()
-        self._most = most
 
     def get(self, key: str) -> _Value | None:
         with self._lock:
