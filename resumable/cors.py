@@ -11,7 +11,9 @@ from resumable.http import Request, Response
 
 EXPOSED = (
     "Content-Disposition, Content-Range, ETag, Location, Retry-After, "
-    "Tus-Resumable, Upload-Length, Upload-Offset"
+    "Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
+    "Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, "
+    "Upload-Offset"
 )
 _PREFLIGHT_SECONDS = "7200"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -1,41 +1,25 @@
-"""The ends of an upload: one finished object that the host hears of, or nothing; and the sweep."""
+"""The ends of an upload: one finished object that the host hears of, or nothing."""
 
 from __future__ import annotations
 
 import hmac
-import logging
 from collections.abc import Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from resumable import digests
-from resumable.errors import BadRequest, Conflict, DigestMismatch, NotFound, UploadError
+from resumable.errors import BadRequest, Conflict, DigestMismatch, NotFound
 from resumable.herald import Herald
 from resumable.media import default_name, safe_name, sniff
-from resumable.model import DAY, Digest, Finished, State, Status, Upload
+from resumable.model import Digest, Finished, State, Status, Upload
 from resumable.operations import ByClientId, Caller, Cancel, Cancelled, Completed, Finish, Reference
 from resumable.registry import Registry, Standing
 
-# Facts of an ended upload answer late retries for this long.
-REMEMBERED = 7 * DAY
-_log = logging.getLogger("resumable")
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What one sweep did: uploads expired, finished and told again, leftovers removed."""
-
-    expired: int = 0
-    finished: int = 0
-    told: int = 0
-    forgotten: int = 0
-    leftovers: int = 0
-
 
 class Ender:
-    """Performs `Finish` and `Cancel`, tells the host, and sweeps."""
+    """Performs `Finish` and `Cancel`, and tells the host."""
 
     def __init__(self, registry: Registry, herald: Herald) -> None:
         self._registry = registry
@@ -78,6 +62,32 @@ class Ender:
         self._registry.check_size(length)
         describe = partial(self.describe, status.upload)
         return self._store.finish(status.upload, length, describe, facts=facts, crc32c=crc)
+
+    def finish_whole(self, status: Status) -> Status:
+        """An upload that has all its bytes becomes one object; any other stays as it is."""
+        if status.state is not State.RECEIVING:
+            return status
+        sources = self._sources(status.upload)
+        if not sources and not status.whole:
+            return status
+        length = sum(source.size for source in sources) if sources else status.length or 0
+        self._registry.check_size(length)
+        describe = partial(self.describe, status.upload)
+        return self.completed(self._store.finish(status.upload, length, describe, sources=sources))
+
+    def _sources(self, upload: Upload) -> list[Finished]:
+        """What an upload is put together from, once all of it is finished; else nothing."""
+        pieces = {id: self._store.load(id) for id in set(upload.partials)}
+        found = [piece.finished for piece in pieces.values() if piece is not None]
+        sources = {one.id: one for one in found if one is not None}
+        if len(sources) < len(pieces):
+            return []
+        return [sources[id] for id in upload.partials]
+
+    def completed(self, status: Status) -> Status:
+        """As `complete`, and all that is known then."""
+        finished = self.complete(status)
+        return replace(status, state=State.COMPLETE, finished=finished)
 
     def _fill_from_echoes(self, operation: Finish, status: Status, previous: Status) -> Status:
         """Chunks that this upload shares with the one before it were acknowledged there.
@@ -122,6 +132,7 @@ class Ender:
             options=facts.get("options", {}),
             metadata=dict(upload.metadata),
             digest=facts.get("digest"),
+            partial=upload.partial,
         )
 
     def complete(self, status: Status) -> Finished:
@@ -168,6 +179,8 @@ class Ender:
         standing = self._registry.resolve(operation.reference, caller)
         status = standing.current
         if status is None:
+            if standing.previous is not None and operation.finished:
+                return self._delete(standing.previous, caller)
             if standing.previous is not None:
                 raise Conflict("The upload is finished and cannot be cancelled.", code="finished")
             raise NotFound("Upload not found")
@@ -176,65 +189,33 @@ class Ender:
             raise NotFound("Upload not found")
         self._registry.authorize(caller, "cancel", status.upload)
         self._store.discard(status.upload)
-        self._bury(status)
+        self.bury(status)
         return Cancelled()
 
-    def _bury(self, status: Status) -> None:
-        if self._herald.cancelled(status):
-            self._forget(status)
+    def _delete(self, status: Status, caller: Caller) -> Cancelled:
+        self._registry.authorize(caller, "delete", status.upload)
+        assert status.finished is not None
+        self.delete(status.finished)
+        return Cancelled()
 
-    def _forget(self, status: Status) -> bool:
+    def delete(self, finished: Finished) -> None:
+        """Remove a finished object, and what is known of the upload that it came from."""
+        self._store.delete(finished)
+        status = self._store.load(finished.id)
+        if status is not None and status.ended and status.upload.token == finished.token:
+            self.forget(status)
+
+    def bury(self, status: Status) -> None:
+        """Tell of an upload's end without an object, then forget it."""
+        if self._herald.cancelled(status):
+            self.forget(status)
+
+    def forget(self, status: Status) -> bool:
         """An upload that another one has followed must stay until that one goes."""
         if self._registry.followed(status.upload):
             return False
         self._store.remove(status.upload)
         return True
-
-    # ------------------------------------------------------------ sweep
-
-    def sweep(self) -> Swept:
-        """Expire, complete what crashed, tell again what was not heard, forget what is old.
-
-        Never touches an upload that a request is at work on. Safe to run anywhere, any time,
-        several at once.
-        """
-        counts = dict.fromkeys(("expired", "finished", "told", "forgotten"), 0)
-        for status in self._store.each():
-            try:
-                done = self._sweep_one(status)
-            except UploadError:
-                _log.exception(
-                    "sweeping upload %s failed; the next sweep tries again", status.upload.id[:6]
-                )
-                continue
-            if done:
-                counts[done] += 1
-        leftovers = self._store.tidy(self._registry.clock() - DAY)
-        return Swept(**counts, leftovers=leftovers)
-
-    def _sweep_one(self, status: Status) -> str | None:
-        now = self._registry.clock()
-        limits = self._registry.limits
-        if status.state is State.CANCELLED:
-            self._bury(status)
-            return "expired"
-        if status.state is State.RECEIVING:
-            due = status.touched + limits.expiry + limits.grace < now
-            # Who finds it finished after all leaves it to the next sweep.
-            with suppress(Conflict):
-                if due and self._store.discard(status.upload, unless_busy=True):
-                    self._bury(status)
-                    return "expired"
-            return None
-        if status.state in (State.FINISHING, State.VERIFYING):
-            self.complete(status)
-            return "finished"
-        if status.state is State.COMPLETE and self._herald.owes_news(status):
-            self._herald.completed(status)
-            return "told"
-        if status.touched + REMEMBERED < now:
-            return "forgotten" if self._forget(status) else None
-        return None
 
 
 def _may_be_guessed(reference: Reference, upload: Upload) -> bool:

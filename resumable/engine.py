@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from resumable.appending import Appender
+from resumable.concatenating import Concatenator
 from resumable.depositing import Depositor
-from resumable.ending import Ender, Swept
+from resumable.ending import Ender
 from resumable.errors import Forbidden, NotFound
 from resumable.herald import Herald
 from resumable.identity import checked_id
 from resumable.interfaces import Hooks, Payload, Store
-from resumable.model import Limits, State, Status
+from resumable.model import Finished, Limits, State, Status
 from resumable.operations import (
+    Append,
     Browse,
     Caller,
     Cancel,
+    Concatenate,
     Configuration,
     Configure,
     Create,
@@ -29,9 +33,11 @@ from resumable.operations import (
     Operation,
     Outcome,
     Place,
+    Retrieve,
 )
 from resumable.receiving import Receiver
 from resumable.registry import Registry
+from resumable.sweeping import Sweeper, Swept
 
 
 class Engine:
@@ -61,6 +67,13 @@ class Engine:
             self._registry, self._herald, self._ender.complete, self.chunk_size
         )
         self._depositor = Depositor(self._registry, self._herald, self._receiver, self._ender)
+        self._appender = Appender(
+            self._registry, self._herald, self._receiver, self._ender, self.chunk_size
+        )
+        self._concatenator = Concatenator(
+            self._registry, self._herald, self._ender, self.chunk_size
+        )
+        self._sweeper = Sweeper(self._registry, self._herald, self._ender)
 
     def prefers_held(self, operation: Operation, length: int | None) -> bool:
         """Is it less work with all bytes of the payload at hand? `length` bounds them, if known."""
@@ -87,32 +100,33 @@ class Engine:
             case Inspect():
                 return self._inspect(operation, caller)
             case Create():
-                return self._create(operation, caller)
+                return self._released(self._appender.create(operation, caller, payload))
+            case Append():
+                return self._released(self._appender.append(operation, caller, payload))
+            case Concatenate():
+                return self._concatenator.concatenate(operation, caller)
             case Cancel():
                 return self._ender.cancel(operation, caller)
             case Fetch():
                 return self._fetch(operation, caller)
+            case Retrieve():
+                return self._retrieve(operation, caller)
             case Browse():
                 return self._browse(caller)
             case Configure():
                 return self._configure()
 
     def sweep(self) -> Swept:
-        """See `Ender.sweep`."""
-        return self._ender.sweep()
+        """See `Sweeper.sweep`."""
+        return self._sweeper.sweep()
 
-    def _create(self, operation: Create, caller: Caller) -> Known:
-        upload = self._registry.admit(
-            caller,
-            length=operation.length,
-            filename=operation.filename,
-            metadata=dict(operation.metadata),
-        )
-        self.store.begin(upload)
-        status = self.store.load(upload.id)
-        assert status is not None
-        self._herald.created(status)
-        return Known(status, self.chunk_size)
+    def delete(self, finished: Finished) -> None:
+        """See `Ender.delete`."""
+        self._ender.delete(finished)
+
+    def _released(self, known: Known) -> Known:
+        self._concatenator.release(known.status)
+        return known
 
     def _inspect(self, operation: Inspect, caller: Caller) -> Known:
         standing = self._registry.resolve(operation.reference, caller)
@@ -120,7 +134,10 @@ class Engine:
         if status is None:
             raise NotFound("Upload not found")
         self._registry.authorize(caller, "inspect", status.upload)
-        return Known(self._completed(status), self.chunk_size)
+        status = self._completed(status)
+        if operation.sequential:
+            status = self._ender.finish_whole(status)
+        return self._released(Known(status, self.chunk_size))
 
     def _completed(self, status: Status) -> Status:
         """What a crash left half finished is finished by whoever looks at it next."""
@@ -133,10 +150,21 @@ class Engine:
 
     def _fetch(self, operation: Fetch, caller: Caller) -> Found:
         finished = self.store.find(checked_id(operation.token, "Recording"))
-        if finished is None or not self._may_read(finished.owner, caller):
+        if finished is None or finished.partial or not self._may_read(finished.owner, caller):
             raise NotFound("Recording not found")
         self._registry.authorize(caller, "download", finished)
         return Found(finished)
+
+    def _retrieve(self, operation: Retrieve, caller: Caller) -> Found:
+        standing = self._registry.resolve(operation.reference, caller)
+        status = standing.current or standing.previous
+        if status is None:
+            raise NotFound("Upload not found")
+        status = self._ender.finish_whole(self._completed(status))
+        if status.finished is None:
+            raise NotFound("This upload is not finished yet.", code="not-finished")
+        self._registry.authorize(caller, "download", status.finished)
+        return Found(status.finished)
 
     def _may_read(self, owner: str | None, caller: Caller) -> bool:
         # Whoever has the unguessable path may read what nobody owns; the rest only their own.

@@ -9,6 +9,7 @@
     ├── Conflict              409  known bytes or facts say otherwise
     ├── Gone                  410  it was here and has expired or been cancelled
     ├── LengthRequired        411  the server cannot tell where this body ends
+    ├── UnknownVersion        412  a version of the protocol that is not spoken here
     ├── TooLarge              413  a limit of bytes
     ├── UnsupportedType       415
     ├── TooMany               429  a limit of uploads
@@ -31,7 +32,8 @@ class UploadError(Exception):
     """What went wrong, for a person (`message`) and for a program (`code`, `status`).
 
     `retry_after` is in seconds; `None` says nothing about trying again. `request_id` is set where
-    the log says more than the client may know.
+    the log says more than the client may know, `known` (a `Status`) where a client is helped by
+    what is known of its upload.
     """
 
     status: ClassVar[int] = 500
@@ -45,6 +47,7 @@ class UploadError(Exception):
         self.code = code or self.default_code
         self.retry_after = retry_after
         self.request_id: str | None = None
+        self.known: object | None = None
 
 
 class BadRequest(UploadError):
@@ -101,6 +104,13 @@ class LengthRequired(UploadError):
 
     status = 411
     default_code = "length-required"
+
+
+class UnknownVersion(UploadError):
+    """The client speaks a version of its protocol that is not spoken here."""
+
+    status = 412
+    default_code = "unknown-version"
 
 
 class TooLarge(UploadError):

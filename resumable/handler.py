@@ -78,10 +78,11 @@ class Handler:
 
         `outline` is the request as far as it can be told unchecked: method, path, headers.
         """
-        body = empty_body()
+        body, outline = empty_body(), dialect.meant(outline)
         try:
             body = incoming.body()
-            response = self._answer(dialect, incoming.request(), body, incoming.caller)
+            request = dialect.meant(incoming.request())
+            response = self._answer(dialect, request, body, incoming.caller)
         except UploadError as error:
             if error.status >= 500:
                 error.request_id = _request_id(outline)
@@ -105,7 +106,7 @@ class Handler:
                 outline.path,
             )
             response = self._refusal(dialect, outline, body, broken)
-        response = self._cors.apply(outline, response)
+        response = self._cors.apply(outline, response.with_headers(*dialect.always))
         if outline.method == "HEAD" or response.status in (204, 304):
             response = response.without_body()
         return response
@@ -122,7 +123,7 @@ class Handler:
     ) -> Response:
         methods = dialect.methods(request)
         if request.method == "OPTIONS":
-            return self._cors.preflight(request, methods)
+            return self._cors.preflight(request, methods).with_headers(*dialect.discovery)
         if request.method not in methods:
             raise MethodNotAllowed(f"Use {' or '.join(methods)} here.")
         self._cors.check(request)

@@ -30,6 +30,8 @@ class Herald:
 
     def owes(self, status: Status, event: str) -> bool:
         """Whether the host listens for this event of this upload and has not heard it yet."""
+        if status.upload.partial:
+            return False
         return event not in status.told and self._hooks.listens(event)
 
     def owes_news(self, status: Status) -> bool:

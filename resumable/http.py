@@ -50,6 +50,10 @@ class Request:
         """The media type alone, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    def with_method(self, method: str) -> Request:
+        """The same request with another method."""
+        return replace(self, method=method)
+
     def with_form(
         self, fields: Mapping[str, str], *, file_name: str | None, complete: bool
     ) -> Request:

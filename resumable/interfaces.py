@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
@@ -36,8 +36,13 @@ class Dialect(Protocol):
     """One protocol's words for the operations. Pure: it sees no store, no clock, no socket."""
 
     name: str
+    always: tuple[tuple[str, str], ...]  # headers of every answer
+    discovery: tuple[tuple[str, str], ...]  # further headers of the answer to OPTIONS
     heads: frozenset[str]  # first path segments of its routes; all other requests cost one look-up
     file_parts: frozenset[str]  # form parts that are the file even without a file name
+
+    def meant(self, request: Request) -> Request:
+        """The request as its client means it, where the protocol has a second way of saying it."""
 
     def routes(self, request: Request) -> bool:
         """Whether this request is this dialect's, whatever its method."""
@@ -206,8 +211,12 @@ class Store(Protocol):
         *,
         facts: Mapping[str, Any] | None = None,
         crc32c: int | None = None,
+        sources: Sequence[Finished] = (),
     ) -> Status:
         """Make `[0, length)` one object, visible only now, at a cost that does not grow with it.
+
+        With `sources` the bytes are those of these finished objects, in their order; the upload has
+        none of its own. They stay; where the storage can it copies or joins them itself.
 
         `facts` are noted with the decision to finish. May be called again after a crash or beside
         another caller: the answer stays the same.
@@ -245,7 +254,7 @@ class Store(Protocol):
         """A finished object by its token."""
 
     def list_finished(self) -> Iterator[Finished]:
-        """Every finished object, in no order."""
+        """Every finished object but the partial ones, in no order."""
 
     def read(self, finished: Finished, start: int, end: int) -> Reading:
         """The bytes `[start, end)` of a finished object, in pieces."""

@@ -174,6 +174,10 @@ class Upload:
 
     `token` names the finished object: 128 random bits that no client chooses, so that a guessable
     upload id does not make a guessable download. `created` is in seconds since the epoch.
+
+    A `partial` is no file of its own but a piece of one; `partials` are the ids of those that an
+    upload is made of, in their order. `words` are what its protocol must be able to repeat as the
+    client wrote it.
     """
 
     id: str
@@ -186,6 +190,13 @@ class Upload:
     filename: str | None = None
     content_type: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool = False
+    partials: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # JSON knows no tuples.
+        object.__setattr__(self, "partials", tuple(self.partials))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +205,8 @@ class Finished:
 
     `content_type` was sniffed from the bytes, never believed. `finished` is in seconds since the
     epoch, `size` in bytes. `crc32c` is None where the storage joined parts that it does not let
-    anybody read before. `location` is the object's name in the storage's own words.
+    anybody read before. `location` is the object's name in the storage's own words. A `partial` is
+    only a piece of a file: nobody is told of it and it is in no list.
     """
 
     id: str
@@ -210,6 +222,7 @@ class Finished:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     digest: str | None = None
     location: str | None = None
+    partial: bool = False
 
     @property
     def path(self) -> str:
@@ -306,6 +319,17 @@ class Status:
             if end == self.length and end % size and (end // size) * size >= start:
                 whole.add(end // size)
         return whole
+
+    @property
+    def whole(self) -> bool:
+        """Whether all bytes of a known length are there, though nobody may have finished it."""
+        if self.finished is not None:
+            return True
+        waiting = any(chunk.start is None for chunk in self.chunks.values())
+        length = self.length
+        if length is None or waiting or self.upload.partials:
+            return False
+        return self.extents.covers(0, length) and self.extents.end <= length
 
     @property
     def ended(self) -> bool:

@@ -50,11 +50,46 @@ Reference: TypeAlias = ById | ByClientId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """Begin an upload under an id made here."""
+    """Begin an upload under an id made here.
+
+    With `append` the request's bytes are its first; `digest` is about them. `partial` and `words`
+    are those of `Upload`; `sequential` is explained at `Inspect`.
+    """
 
     length: int | None = None
     filename: str | None = None
+    content_type: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool = False
+    words: Mapping[str, str] = field(default_factory=dict)
+    append: bool = False
+    sequential: bool = False
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Put the request's bytes behind all that an upload has, which must end at `offset`.
+
+    With the last byte of a known length the upload is finished. `length` (bytes) is that of the
+    whole upload, where the client declares it now.
+    """
+
+    reference: Reference
+    offset: int
+    length: int | None = None
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concatenate:
+    """Begin an upload that is made of partial ones, in their order, and finish it with the last."""
+
+    partials: tuple[ById, ...]
+    filename: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +138,21 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Inspect:
-    """What is known of an upload?"""
+    """What is known of an upload?
+
+    With `sequential` one that has all its bytes is finished first: no client will ask for that.
+    """
 
     reference: Reference
+    sequential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Forget an unfinished upload and free its bytes."""
+    """Forget an unfinished upload and free its bytes; a finished one only with `finished`."""
 
     reference: Reference
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +168,30 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieve:
+    """Read the finished object of an upload."""
+
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
 class Browse:
     """List the caller's finished objects, newest first."""
 
 
 Operation: TypeAlias = (
-    Create | Place | Deposit | Finish | Inspect | Cancel | Configure | Fetch | Browse
+    Create
+    | Append
+    | Concatenate
+    | Place
+    | Deposit
+    | Finish
+    | Inspect
+    | Cancel
+    | Configure
+    | Fetch
+    | Retrieve
+    | Browse
 )
 
 

@@ -51,19 +51,19 @@ class Receiver:
         Raises BadRequest, Conflict, TooLarge, DigestMismatch, NotFound, NoRoom, Unavailable, and
         Interrupted or IdleTimeout after keeping what a cut body brought.
         """
-        self._check_words(operation, payload)
+        self.check(operation, payload)
         if operation.reference is None:
             return self._place_in_new(operation, caller, payload, id=None)
-        standing = self._standing(operation.reference, caller)
+        standing = self.standing(operation.reference, caller)
         if standing.current is not None:
-            return self._place_in(operation, caller, payload, standing.current)
+            return self.place_in(operation, caller, payload, standing.current)
         if standing.previous is not None:
             return self._place_after_finish(operation, caller, payload, standing)
         return self._place_in_new(operation, caller, payload, id=standing.id)
 
     # ------------------------------------------------------------ which upload
 
-    def _standing(self, reference: Reference, caller: Caller) -> Standing:
+    def standing(self, reference: Reference, caller: Caller) -> Standing:
         """Where the reference leads, once what a crash left half finished is finished."""
         standing = self._registry.resolve(reference, caller)
         current = standing.current
@@ -87,12 +87,12 @@ class Receiver:
         fresh = self._store.begin(upload)
         status = Status.newborn(upload) if fresh else self._loaded(upload)
         try:
-            return self._place_in(operation, caller, payload, status, alone=id is None)
+            return self.place_in(operation, caller, payload, status, alone=id is None)
         except Exception:
             # Bad input leaves nothing behind, not even an upload without bytes. An upload whose id
             # nobody has been told cannot be continued either.
             if fresh:
-                self._forget(upload, with_bytes=id is None)
+                self.forget(upload, with_bytes=id is None)
             raise
 
     def _loaded(self, upload: Upload) -> Status:
@@ -102,8 +102,11 @@ class Receiver:
             raise Unavailable("This upload has just been cancelled. Send the chunk again.")
         return status
 
-    def _forget(self, upload: Upload, *, with_bytes: bool) -> None:
-        """Unless another request is at work on it, which will then do so or use it."""
+    def forget(self, upload: Upload, *, with_bytes: bool) -> None:
+        """Take a birth back, unless another request is at work on it.
+
+        That one will then do so, or use it.
+        """
         status = self._store.load(upload.id)
         if status is None or status.state is not State.RECEIVING:
             return
@@ -140,7 +143,7 @@ class Receiver:
 
     # ------------------------------------------------------------ into an open upload
 
-    def _place_in(
+    def place_in(
         self,
         operation: Place,
         caller: Caller,
@@ -149,6 +152,7 @@ class Receiver:
         *,
         alone: bool = False,
     ) -> Known:
+        """Bytes into an upload that is known to be there; `alone`: nobody else knows of it."""
         if not alone:
             self._registry.authorize(caller, "append", status.upload)
         if status.state is not State.RECEIVING:
@@ -208,7 +212,8 @@ class Receiver:
 
     # ------------------------------------------------------------ sizes
 
-    def _check_words(self, operation: Place, payload: Payload) -> None:
+    def check(self, operation: Place, payload: Payload) -> None:
+        """Raise BadRequest or TooLarge for what no upload may have."""
         limits = self._registry.limits
         self._registry.check_size(operation.length)
         if operation.number is not None and operation.number >= limits.max_chunks:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from typing import Any
 
 from resumable.errors import Forbidden, Gone, NoRoom, NotFound, TooLarge, TooMany
 from resumable.identity import checked_id, derived_id, is_id, new_id
@@ -54,6 +55,13 @@ class Registry:
             return Standing(id, previous=status)
         return Standing(id, current=status)
 
+    def find(self, id: str, caller: Caller) -> Status:
+        """What is known of an upload by its own id. Raises NotFound, Gone."""
+        standing = self.resolve(ById(id), caller)
+        status = standing.current or standing.previous
+        assert status is not None
+        return status
+
     def _made_by_host(self, id: str, caller: Caller) -> bool:
         """Did the host begin an upload under this very id, for its client to go on with?"""
         status = self.store.load(id) if is_id(id) else None
@@ -92,8 +100,8 @@ class Registry:
 
     def expired(self, status: Status) -> bool:
         """Whether nobody has written for so long that the bytes may go."""
-        open_still = status.state is State.RECEIVING
-        return open_still and self.clock() > status.touched + self.limits.expiry
+        unfinished = status.state is State.RECEIVING or status.upload.partial
+        return unfinished and self.clock() > status.touched + self.limits.expiry
 
     def admit(
         self,
@@ -102,11 +110,10 @@ class Registry:
         id: str | None = None,
         reference: Reference | None = None,
         length: int | None = None,
-        filename: str | None = None,
-        metadata: dict[str, object] | None = None,
         chunk_size: int | None = None,
+        **described: Any,
     ) -> Upload:
-        """A new upload that may begin; nothing of it is stored yet.
+        """A new upload that may begin; nothing of it is stored yet. `described`: see `Upload`.
 
         Raises Forbidden, TooLarge, TooMany, NoRoom.
         """
@@ -122,8 +129,7 @@ class Registry:
             owner=caller.owner,
             client_id=reference.value if isinstance(reference, ByClientId) else None,
             length=length,
-            filename=filename,
-            metadata=metadata or {},
+            **described,
         )
         self.authorize(caller, "create", upload)
         return upload

@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from resumable.body import empty_body
 from resumable.downloads import content_disposition
-from resumable.ending import Swept
 from resumable.engine import Engine
 from resumable.errors import NotFound
 from resumable.interfaces import Store
 from resumable.model import Finished, Status, Upload
 from resumable.operations import ByClientId, ById, Caller, Cancel, Create, Inspect, Known
 from resumable.stores.local import LocalStore
+from resumable.sweeping import Swept
 
 
 class Uploads:
@@ -40,7 +40,8 @@ class Uploads:
     ) -> Upload:
         """Begin an upload and hand its `id` to a client. `length` in bytes, if known.
 
-        A client of the chunk protocol sends it as its `uploadId`. Raises TooLarge, TooMany, NoRoom.
+        A client of the chunk protocol sends it as its `uploadId`; a tus client goes on with it
+        under `/files/{id}`. Raises TooLarge, TooMany, NoRoom.
         """
         operation = Create(length=length, filename=filename, metadata=metadata or {})
         outcome = self._engine.perform(operation, _host(owner), empty_body())
@@ -64,7 +65,7 @@ class Uploads:
     def find(self, token: str) -> Finished:
         """A finished object by the token of its path. Raises NotFound."""
         finished = self._engine.store.find(token)
-        if finished is None:
+        if finished is None or finished.partial:
             raise NotFound("Recording not found")
         return finished
 
@@ -114,7 +115,7 @@ class Uploads:
 
     def delete(self, finished: Finished) -> None:
         """Remove a finished object."""
-        self._engine.store.delete(finished)
+        self._engine.delete(finished)
 
     def check(self) -> builtins.list[str]:
         """Write to the storage and forget it again; sentences on what it does not do.

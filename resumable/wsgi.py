@@ -15,6 +15,7 @@ from resumable.body import Body, open_body, server_warning
 from resumable.connect import connect
 from resumable.cors import Cors
 from resumable.dialects.chunks import ChunkDialect
+from resumable.dialects.tus import TusDialect
 from resumable.engine import Engine
 from resumable.errors import BadRequest, HeadersTooLarge
 from resumable.handler import Handler
@@ -56,6 +57,7 @@ class ResumableUploads:
     cors            origins whose pages may upload ("https://app.example"), or "*"
     cors_credentials  send cookies across origins (not with "*")
     listing         lets a caller list their finished files at /recordings
+    tus             where tus clients find their uploads, below `prefix`; None: nowhere
     redirect_downloads  seconds for which a download's redirect to the object storage is signed;
                     None, or a storage that cannot sign: the bytes come through this server
 
@@ -80,6 +82,7 @@ class ResumableUploads:
         cors: Collection[str] = (),
         cors_credentials: bool = False,
         listing: bool = False,
+        tus: str | None = "/files",
         redirect_downloads: int | None = None,
     ) -> None:
         self._app = app or _not_found
@@ -96,6 +99,8 @@ class ResumableUploads:
         hooks = _HostHooks(authorize, created, completed, cancelled)
         engine = Engine(store, hooks, limits=self._limits, listing=listing)
         dialects: list[Dialect] = [ChunkDialect(listing=listing)]
+        if tus is not None:
+            dialects.append(_tus(tus, self._limits))
         self._heads = frozenset({ASSETS.split("/")[1]}).union(*(d.heads for d in dialects))
         self._handler = Handler(
             engine,
@@ -201,6 +206,12 @@ class _HostHooks:
     def cancelled(self, upload: Upload) -> None:
         if self.on_cancelled is not None:
             self.on_cancelled(upload)
+
+
+def _tus(path: str, limits: Limits) -> TusDialect:
+    if not path or _checked_prefix(path) != path:
+        raise ValueError(f"tus must look like '/files', not {path!r}.")
+    return TusDialect(path=path, max_size=limits.max_size, expiry=limits.expiry)
 
 
 def _checked_prefix(prefix: str) -> str:

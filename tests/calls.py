@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.validate import validator
 
 BOUNDARY = "----boundary0123456789"
-ROOMS = frozenset({"uploads", "finished", "new", "trash", "spool"})
+ROOMS = frozenset({"uploads", "finished", "new", "partials", "spool"})
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "te", "trailer", "upgrade"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 

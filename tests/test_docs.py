@@ -162,7 +162,8 @@ def test_every_limit_is_documented() -> None:
 def test_every_error_code_is_documented_with_its_status() -> None:
     documented = [
         (code, int(row[1]))
-        for row in table_rows("chunk-protocol.md", "Errors")
+        for page in ("chunk-protocol.md", "tus.md")
+        for row in table_rows(page, "Errors")
         for code in names_in(row[0])
     ]
     assert len(dict(documented)) == len(documented)

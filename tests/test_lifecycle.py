@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from resumable.cli import main
 from resumable.cli.lifecycle import STATE_DAYS, UNFINISHED_DAYS, rules
-from resumable.ending import REMEMBERED
 from resumable.model import DAY, Limits
+from resumable.sweeping import REMEMBERED
 
 
 @pytest.mark.parametrize(

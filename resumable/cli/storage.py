@@ -14,10 +14,10 @@ import click
 
 from resumable.cli.options import storage_options
 from resumable.connect import connect
-from resumable.ending import Swept
 from resumable.errors import UploadError
 from resumable.interfaces import Store
 from resumable.model import DAY, Finished, Limits, State, Status
+from resumable.sweeping import Swept
 from resumable.wsgi import ResumableUploads
 
 storage_argument = click.argument("storage", default="./data")

@@ -66,11 +66,16 @@ class ChunkDialect:
     """The chunk protocol. `listing` puts the list of finished files on its route."""
 
     name = "chunks"
+    always: tuple[tuple[str, str], ...] = ()
+    discovery: tuple[tuple[str, str], ...] = ()
     heads = frozenset(_METHODS)
     file_parts = frozenset({"chunk", "file"})
 
     def __init__(self, *, listing: bool = False) -> None:
         self._listing = listing
+
+    def meant(self, request: Request) -> Request:
+        return request
 
     def routes(self, request: Request) -> bool:
         head, rest = _split(request.path)

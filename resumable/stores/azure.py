@@ -29,6 +29,7 @@ from azure.storage.blob import (
 )
 
 from resumable.errors import Unavailable, UploadError
+from resumable.model import MIB
 from resumable.stores.filesystem import Filesystem
 from resumable.stores.objects.bucket import (
     Data,
@@ -40,6 +41,7 @@ from resumable.stores.objects.bucket import (
     Piece,
     Stored,
     Unfinished,
+    blocks_of,
 )
 
 _log = logging.getLogger("resumable")
@@ -47,6 +49,9 @@ _log = logging.getLogger("resumable")
 
 class Taken(Exception):
     """There is such a blob already."""
+
+
+_JOINED_BLOCK = 16 * MIB
 
 
 class AzureBucket:
@@ -113,8 +118,7 @@ class AzureBucket:
         """Through this process; uploads are made of blocks and do not need it."""
         parts = AzureParts(self)
         native = parts.open(key, description)
-        for window, piece in enumerate(pieces):
-            data = self.get(piece.key, piece.start, piece.end)
+        for window, data in enumerate(blocks_of(self, pieces, _JOINED_BLOCK)):
             parts.send(key, native, window, data).result()
         parts.join(key, native, parts.stored(key, native), description)
 

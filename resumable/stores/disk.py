@@ -21,6 +21,10 @@ except ImportError:  # Windows: `LocalStore` says so in a sentence when somebody
 
 SUPPORTED = fcntl is not None
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+# Old kernels, two file systems, network file systems.
+_NO_COPY = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
+_COPY = 1 << 30
+_COPY_BY_HAND = 1 << 20
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
 # struct flock: type, whence, start, length, pid; a length of 0 reaches to the end of all files.
@@ -125,6 +129,30 @@ class Disk:
     def read_at(self, descriptor: int, length: int, position: int) -> bytes:
         """Up to `length` bytes from `position`."""
         return os.pread(descriptor, length, position)
+
+    def copy_at(self, source: int, start: int, descriptor: int, length: int, position: int) -> None:
+        """`length` bytes of `source` from `start` to `position`; raises OSError where it has fewer.
+
+        The system copies them, or shares them where the file system can, so that none of them
+        passes through this process.
+        """
+        while length:
+            copied = self._copy_some(source, start, descriptor, min(length, _COPY), position)
+            if not copied:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            start, length, position = start + copied, length - copied, position + copied
+
+    def _copy_some(
+        self, source: int, start: int, descriptor: int, length: int, position: int
+    ) -> int:
+        try:
+            return os.copy_file_range(source, descriptor, length, start, position)
+        except (AttributeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_COPY:
+                raise
+        piece = os.pread(source, min(length, _COPY_BY_HAND), start)
+        self.write_at(descriptor, memoryview(piece), position)
+        return len(piece)
 
     def truncate(self, descriptor: int, length: int) -> None:
         os.ftruncate(descriptor, length)

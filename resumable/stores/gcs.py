@@ -91,16 +91,16 @@ class GcsBucket:
                     raise result
 
     def join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
-        """At most 32 sources a call: a tree, whose inner nodes lie beside the first piece."""
-        folder = pieces[0].key.rpartition("/")[0]
+        """At most 32 sources a call: a tree, whose inner nodes are swept when they are left."""
+        inner = f"{self._state}/new/{secrets.token_hex(8)}"
         made: list[str] = []
-        sources = [self._source(piece, f"{folder}/j.0.{n}", made) for n, piece in enumerate(pieces)]
+        sources = [self._source(piece, f"{inner}.0.{n}", made) for n, piece in enumerate(pieces)]
         level = 1
         while len(sources) > _MOST_SOURCES:
             groups = [
                 sources[at : at + _MOST_SOURCES] for at in range(0, len(sources), _MOST_SOURCES)
             ]
-            sources = [f"{folder}/j.{level}.{number}" for number in range(len(groups))]
+            sources = [f"{inner}.{level}.{number}" for number in range(len(groups))]
             for group, target in zip(groups, sources, strict=True):
                 self._compose(group, target, {"contentType": "application/octet-stream"}, {})
             made += sources

@@ -5,6 +5,7 @@ root/.resumable/uploads/<id>               the journal: what is known (see `reco
 root/.resumable/uploads/<id>.data          the bytes, until they are linked to their final name
 root/.resumable/uploads/<id>.kept-<nonce>  a numbered chunk whose start is not known yet
 root/.resumable/finished/<token>           the journal's second name, for as long as the object
+root/.resumable/partials/<token>           a finished object that is only a piece of a file
 root/.resumable/new, spool                 on the way to the shelf, and of no upload yet
 """
 
@@ -14,7 +15,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from resumable.stores.depositing import deposit
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
 from resumable.stores.history import Histories
 from resumable.stores.idle import Idle
+from resumable.stores.joining import join
 from resumable.stores.keeping import LocalKeeping, gather, try_to_gather
 from resumable.stores.leftovers import Leftovers
 from resumable.stores.placing import LocalPlacing
@@ -210,8 +212,11 @@ class LocalStore:
         *,
         facts: Mapping[str, Any] | None = None,
         crc32c: int | None = None,
+        sources: Sequence[Finished] = (),
     ) -> Status:
         with self._session(upload) as session, translated("finishing"):
+            if sources and session.ledger.state is State.RECEIVING:
+                join(session, sources, self.path)
             while session.ledger.state is State.RECEIVING:
                 session.writable()
                 session.promote()

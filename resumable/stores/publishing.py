@@ -69,7 +69,8 @@ class Publisher:
         seal, upload = known.sealed, known.upload
         assert seal is not None
         assert upload is not None
-        target = self._rooms.root / upload.token
+        home = self._rooms.home(upload.partial)
+        target = home / upload.token
         session.promote()
         with self._data(session, target) as data:
             size = self._disk.size(data)
@@ -83,7 +84,7 @@ class Publisher:
                 head = self._disk.read_at(data, min(HEAD, seal.length), 0)
             finished = describe(dict(known.facts), head, seal.crc32c, seal.length)
             self._name(session.data_path, target, data, self._disk.rename)
-        self._rooms.sync(self._rooms.root)
+        self._rooms.sync(home)
         shelf = self._rooms.finished / finished.token
         self._name(session.journal_path, shelf, session.journal, self._copied(finished))
         self._rooms.sync(self._rooms.finished)
@@ -158,7 +159,8 @@ class Publisher:
 
     def take_back(self, finished: Finished) -> None:
         """Remove a finished object, its name on the shelf last."""
-        for path in (self._rooms.root / finished.token, self._rooms.finished / finished.token):
+        home = self._rooms.home(finished.partial)
+        for path in (home / finished.token, self._rooms.finished / finished.token):
             with contextlib.suppress(FileNotFoundError):
                 self._disk.unlink(path)
-        self._rooms.sync(self._rooms.root)
+        self._rooms.sync(home)

@@ -9,7 +9,7 @@ from pathlib import Path
 from resumable.errors import NoRoom
 from resumable.stores.disk import Disk, translated
 
-_NAMES = ("uploads", "finished", "new", "spool")
+_NAMES = ("uploads", "finished", "new", "spool", "partials")
 
 
 class Rooms:
@@ -17,13 +17,17 @@ class Rooms:
 
     def __init__(self, root: Path, disk: Disk, *, full: bool, floor: int) -> None:
         self.root = root
-        self.uploads, self.finished, self.new, self.spool = (
+        self.uploads, self.finished, self.new, self.spool, self.partials = (
             root / ".resumable" / name for name in _NAMES
         )
         self._disk = disk
         self._full = full
         self._floor = floor
         self._prepared = False
+
+    def home(self, partial: bool) -> Path:
+        """Where finished objects are: files before everybody's eyes, pieces of files not."""
+        return self.partials if partial else self.root
 
     def prepare(self) -> None:
         """Make the rooms, once per process and again when they have gone; never at import."""
@@ -33,7 +37,7 @@ class Rooms:
             self._prepare()
 
     def _prepare(self) -> None:
-        for room in (self.uploads, self.finished, self.new, self.spool):
+        for room in (self.uploads, self.finished, self.new, self.spool, self.partials):
             self._make(room)
         # Another process may have made any of them just now and not synced it yet.
         for directory in self.uploads.parents:

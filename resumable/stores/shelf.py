@@ -25,7 +25,7 @@ class Shelf:
 
     def path(self, finished: Finished) -> Path:
         """Where the object's bytes are."""
-        return self._rooms.root / finished.token
+        return self._rooms.home(finished.partial) / finished.token
 
     def find(self, token: str) -> Finished | None:
         with translated("reading a finished object"):
@@ -56,10 +56,10 @@ class Shelf:
         return None
 
     def all(self) -> Iterator[Finished]:
-        """Every finished object, in no order."""
+        """Every finished file, in no order."""
         for name in self._rooms.names(self._rooms.finished):
             finished = self.find(name)
-            if finished is not None:
+            if finished is not None and not finished.partial:
                 yield finished
 
     def read(self, finished: Finished, start: int, end: int) -> Reading:
@@ -76,7 +76,7 @@ class Shelf:
         removed = 0
         for name in self._rooms.names(self._rooms.finished):
             path = self._rooms.finished / name
-            if self._disk.exists(self._rooms.root / name):
+            if any(self._disk.exists(self._rooms.home(kind) / name) for kind in (False, True)):
                 continue
             with contextlib.suppress(FileNotFoundError):
                 if self._disk.modified_of(path) < older_than:

@@ -289,6 +289,12 @@ class MemoryDisk(Disk):
 
         return self._change(perform, lambda: perform(data[: len(data) // 2]))
 
+    def copy_at(self, source: int, start: int, descriptor: int, length: int, position: int) -> None:
+        data = self.read_at(source, length, start)
+        if len(data) < length:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.write_at(descriptor, memoryview(data), position)
+
     def truncate(self, descriptor: int, length: int) -> None:
         node = self._file(descriptor).node
         self._change(lambda: self.volume.truncate(node, length))

@@ -6,7 +6,7 @@ Keys are whole fsspec paths (`bucket/prefix/name`). Trouble that passes is raise
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -183,6 +183,37 @@ class Unfinished:
     key: str
     native: str
     began: float = field(default=0.0)
+
+
+def blocks_of(bucket: Bucket, pieces: Sequence[Piece], size: int) -> Iterator[bytes]:
+    """The bytes of all pieces in blocks of `size`, the last one smaller, never more in memory."""
+    held = bytearray()
+    for piece in pieces:
+        for at in range(piece.start, piece.end, size):
+            held += bucket.get(piece.key, at, min(piece.end, at + size))
+            while len(held) >= size:
+                yield bytes(held[:size])
+                del held[:size]
+    if held:
+        yield bytes(held)
+
+
+def windows_of(pieces: Sequence[Piece], size: int) -> Iterator[list[Piece]]:
+    """What each window of `size` bytes is made of when all pieces lie one behind the other."""
+    window: list[Piece] = []
+    room = size
+    for piece in pieces:
+        start = piece.start
+        while start < piece.end:
+            end = min(piece.end, start + room)
+            window.append(Piece(piece.key, start, end, piece.size))
+            room -= end - start
+            start = end
+            if not room:
+                yield window
+                window, room = [], size
+    if window:
+        yield window
 
 
 class Done:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from resumable.digests import crc32c as crc32c_of
+from resumable.digests import join_crc32c
 from resumable.errors import Broken, Conflict, DigestMismatch, NotFound, Unavailable
 from resumable.interfaces import Describe
 from resumable.model import KIB, Finished, State, Upload
@@ -17,6 +18,8 @@ from resumable.stores.objects.manifest import Done, End, dump_finished, load_fin
 from resumable.stores.objects.names import DONE, MANIFEST, VERDICT
 from resumable.stores.objects.room import Room
 
+# The fact that names what an upload is put together from: key, size and CRC32C of each.
+SOURCES = "sources"
 _HEAD = 64 * KIB
 _TRIES = 10
 
@@ -54,14 +57,16 @@ class Finisher:
                 if known.state is State.FINISHING:
                     continue
             elif known.state is State.RECEIVING:
-                self._check(known, length)
+                self._check(known, length, facts)
                 self._check_name(known)
                 self._begin(known, length, facts, crc32c)
             known = self._room.again(upload)
         raise Unavailable("The upload cannot be finished while others write to it. Try again.")
 
-    def _check(self, known: Knowledge, length: int) -> None:
+    def _check(self, known: Knowledge, length: int, facts: Mapping[str, Any]) -> None:
         """Raise Conflict unless `[0, length)` is all there is."""
+        if SOURCES in facts:
+            return
         waiting = any(chunk.start is None for chunk in known.chunks().values())
         extents = known.extents()
         if waiting or extents.end > length or not extents.covers(0, length):
@@ -105,7 +110,7 @@ class Finisher:
     def _decide(self, known: Knowledge, end: End) -> None:
         """From the try on no writer is acknowledged: what is listed now is all there will be."""
         try:
-            self._check(known, end.length)
+            self._check(known, end.length, end.facts or {})
             decision = b"go"
         except Conflict:
             decision = b"no"
@@ -118,7 +123,7 @@ class Finisher:
         end, key = known.end, known.manifest.key
         assert end is not None
         try:
-            self._make(known, key, end.length)
+            self._make(known, key, end)
         except (Missing, Occupied) as error:
             # Somebody else was faster, or the answer to an earlier try got lost.
             if self._room.again(known.manifest.upload).done is not None:
@@ -138,9 +143,13 @@ class Finisher:
         self._room.create(known, f"e.{attempt}", End(attempt, "cancel").to_bytes())
         return _name_taken()
 
-    def _make(self, known: Knowledge, key: str, length: int) -> None:
-        description = known.manifest.description
-        if known.native is None and length <= known.part_size:
+    def _make(self, known: Knowledge, key: str, end: End) -> None:
+        description, length = known.manifest.description, end.length
+        sources = _sources(end)
+        if sources and length:
+            whole = [Piece(one[0], 0, one[1], one[1]) for one in sources if one[1]]
+            self._bucket.join(whole, key, description)
+        elif known.native is None and length <= known.part_size:
             with self._room.filled(known, 0, length) as buffer:
                 self._bucket.put(key, buffer, description=description)
         elif self._room.parts is not None:
@@ -188,6 +197,8 @@ class Finisher:
         key = known.manifest.key
         head = self._bucket.get(key, 0, min(_HEAD, end.length)) if end.length else b""
         crc = 0 if not end.length else known.crc32c(end.length)
+        if end.length and _sources(end):
+            crc = _joined_crc32c(_sources(end))
         if crc is None and end.length <= known.part_size:
             crc = crc32c_of(self._bucket.get(key))
         if crc is None and self._bucket.knows_crc32c:
@@ -288,6 +299,20 @@ def _name_taken() -> Conflict:
         "There is a file of this name already. Begin a new upload with another name.",
         code="name-taken",
     )
+
+
+def _sources(end: End) -> list[tuple[str, int, int | None]]:
+    """What an upload is put together from; nothing for one with bytes of its own."""
+    return [(key, size, crc) for key, size, crc in (end.facts or {}).get(SOURCES, ())]
+
+
+def _joined_crc32c(sources: Iterable[tuple[str, int, int | None]]) -> int | None:
+    value = 0
+    for _, size, crc in sources:
+        if crc is None:
+            return None
+        value = join_crc32c(value, crc, size)
+    return value
 
 
 def _is_ours(known: Knowledge, metadata: Mapping[str, str]) -> bool:

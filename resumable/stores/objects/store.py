@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from resumable.errors import Conflict, NotFound, Unavailable, UploadError
 from resumable.interfaces import Capabilities, Describe, Payload
+from resumable.media import UNKNOWN
 from resumable.model import MIB, Digest, Finished, Status, Upload
 from resumable.stores.objects.bucket import Bucket, Description, Missing, Parts
-from resumable.stores.objects.finishing import Finisher
+from resumable.stores.objects.finishing import SOURCES, Finisher
 from resumable.stores.objects.keeping import ObjectKeeping, gather_around
 from resumable.stores.objects.leftovers import Leftovers
 from resumable.stores.objects.manifest import Manifest, load_finished
@@ -66,6 +67,8 @@ class ObjectStore:
 
     def begin(self, upload: Upload) -> bool:
         key, description = self._destination(upload)
+        if upload.partial:
+            key, description = f"{self.root}/partials/{upload.token}", Description(UNKNOWN, {})
         metadata = {**description.metadata, "resumable-id": upload.id}
         birth = secrets.token_hex(8)
         metadata["resumable-birth"] = birth
@@ -145,8 +148,12 @@ class ObjectStore:
         *,
         facts: Mapping[str, Any] | None = None,
         crc32c: int | None = None,
+        sources: Sequence[Finished] = (),
     ) -> Status:
-        return self._finisher.finish(upload, length, describe, facts or {}, crc32c).status()
+        learned = dict(facts or {})
+        if sources:
+            learned[SOURCES] = [[one.location, one.size, one.crc32c] for one in sources]
+        return self._finisher.finish(upload, length, describe, learned, crc32c).status()
 
     def verdict(self, upload: Upload, accepted: bool) -> Status:
         self._finisher.verdict(self._room.again(upload), accepted)
@@ -195,7 +202,9 @@ class ObjectStore:
     def list_finished(self) -> Iterator[Finished]:
         listed = self.bucket.listed(f"{self.root}/finished/")
         for text in self.bucket.get_all([one.key for one in listed]).values():
-            yield load_finished(text)
+            finished = load_finished(text)
+            if not finished.partial:
+                yield finished
 
     def read(self, finished: Finished, start: int, end: int) -> Reading:
         return Reading(self.bucket, finished, start, end)
