@@ -55,6 +55,7 @@ class Appender:
             filename=operation.filename,
             content_type=operation.content_type,
             metadata=dict(operation.metadata),
+            sequential=operation.sequential,
             partial=operation.partial,
             words=dict(operation.words),
         )
@@ -62,7 +63,7 @@ class Appender:
         status = Status.newborn(upload)
         if not operation.append:
             self._herald.created(status)
-            return self._ended(status) if operation.sequential else self._known(status)
+            return self._ended(status) if upload.sequential else self._known(status)
         place = Place(reference=ById(upload.id), start=0, digest=operation.digest)
         try:
             self._receiver.check(place, payload)

@@ -39,6 +39,7 @@ class Concatenator:
             filename=operation.filename,
             content_type=operation.content_type,
             metadata=dict(operation.metadata),
+            sequential=True,
             partials=tuple(piece.upload.id for piece in pieces),
             words=dict(operation.words),
         )

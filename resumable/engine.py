@@ -135,7 +135,7 @@ class Engine:
             raise NotFound("Upload not found")
         self._registry.authorize(caller, "inspect", status.upload)
         status = self._completed(status)
-        if operation.sequential:
+        if operation.sequential or status.upload.sequential:
             status = self._ender.finish_whole(status)
         return self._released(Known(status, self.chunk_size))
 

@@ -175,9 +175,9 @@ class Upload:
     `token` names the finished object: 128 random bits that no client chooses, so that a guessable
     upload id does not make a guessable download. `created` is in seconds since the epoch.
 
-    A `partial` is no file of its own but a piece of one; `partials` are the ids of those that an
-    upload is made of, in their order. `words` are what its protocol must be able to repeat as the
-    client wrote it.
+    A `sequential` one is finished with its last byte, without being asked. A `partial` is no file
+    of its own but a piece of one; `partials` are the ids of those that an upload is made of, in
+    their order. `words` are what its protocol must be able to repeat as the client wrote it.
     """
 
     id: str
@@ -190,6 +190,7 @@ class Upload:
     filename: str | None = None
     content_type: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    sequential: bool = False
     partial: bool = False
     partials: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)

@@ -52,8 +52,8 @@ Reference: TypeAlias = ById | ByClientId
 class Create:
     """Begin an upload under an id made here.
 
-    With `append` the request's bytes are its first; `digest` is about them. `partial` and `words`
-    are those of `Upload`; `sequential` is explained at `Inspect`.
+    With `append` the request's bytes are its first; `digest` is about them. `sequential`, `partial`
+    and `words` are those of `Upload`.
     """
 
     length: int | None = None
@@ -140,7 +140,8 @@ class Finish:
 class Inspect:
     """What is known of an upload?
 
-    With `sequential` one that has all its bytes is finished first: no client will ask for that.
+    With `sequential` one that has all its bytes is finished first, as `Upload.sequential` ones are:
+    nobody will ask for that.
     """
 
     reference: Reference

@@ -63,6 +63,10 @@ class Sweeper:
         if status.state is State.CANCELLED:
             self._ender.bury(status)
             return "expired"
+        if status.upload.sequential and status.state is State.RECEIVING:
+            status = self._ender.finish_whole(status)
+            if status.state is not State.RECEIVING:
+                return "finished"
         if status.state is State.RECEIVING:
             due = status.touched + limits.expiry + limits.grace < now
             # Who finds it finished after all leaves it to the next sweep.

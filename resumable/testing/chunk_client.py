@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 from resumable.engine import Engine
 from resumable.errors import Interrupted, NotFound, UploadError
@@ -151,7 +152,13 @@ class ChunkClient:
         return self.finish()
 
 
-def retrying(client: ChunkClient, act: Callable[[], object], attempts: int = 4) -> None:
+class Resuming(Protocol):
+    """A client that can go on after a fault."""
+
+    def resume(self) -> Finished: ...
+
+
+def retrying(client: Resuming, act: Callable[[], object], attempts: int = 4) -> None:
     """Act, and go on from what the server knows where it says that it failed."""
     for _ in range(attempts):
         try:
@@ -165,8 +172,10 @@ def retrying(client: ChunkClient, act: Callable[[], object], attempts: int = 4) 
     raise AssertionError("the client is refused for good")
 
 
-def _next_act(client: ChunkClient) -> Callable[[], object]:
+def _next_act(client: Resuming) -> Callable[[], object]:
     """What a client does that was refused."""
-    if client.depositing:
+    if isinstance(client, ChunkClient) and client.depositing:
         return client.deposit
-    return client.cancel if client.cancelling else client.resume
+    if isinstance(client, ChunkClient) and client.cancelling:
+        return client.cancel
+    return client.resume

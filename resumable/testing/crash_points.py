@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from resumable.engine import Engine
@@ -17,8 +18,11 @@ from resumable.model import DAY, Finished, Limits, Upload
 from resumable.operations import Caller
 from resumable.testing.chunk_client import ChunkClient, retrying
 from resumable.testing.faults import Crash, Faults
+from resumable.testing.turn_client import TurnClient
 
 Script = Callable[[ChunkClient], None]
+TurnScript = Callable[[TurnClient], None]
+Client = ChunkClient | TurnClient
 _MOST_CALLS = 10_000
 
 
@@ -67,10 +71,10 @@ class Host:
 class World:
     """One storage, one client, and the processes that serve it one after the other."""
 
-    def __init__(self, storage: Storage, sizes: Sequence[int], *, positions: bool = False) -> None:
+    def __init__(self, storage: Storage, make_client: Callable[[Engine], Client]) -> None:
         self.storage = storage
         self.heard: dict[str, list[str]] = {}
-        self.client = ChunkClient(self.engine(Faults()), sizes, positions=positions)
+        self.client = make_client(self.engine(Faults()))
 
     def engine(self, faults: Faults) -> Engine:
         """A new process."""
@@ -87,7 +91,7 @@ class World:
 
 def crash_points(
     make_storage: Callable[[], Storage],
-    script: Script,
+    script: Script | TurnScript,
     sizes: Sequence[int],
     *,
     positions: bool = False,
@@ -105,10 +109,10 @@ def crash_points(
             if not points(at):
                 continue
             faults = Faults(at, how)
-            world = World(make_storage(), sizes, positions=positions)
+            act, world = _begun(make_storage(), script, sizes, positions)
             world.restart(faults)
             try:
-                script(world.client)
+                act()
             except Crash:
                 died += 1
                 world.restart()
@@ -121,7 +125,7 @@ def crash_points(
 
 def failing_calls(
     make_storage: Callable[[], Storage],
-    script: Script,
+    script: Script | TurnScript,
     sizes: Sequence[int],
     *,
     errors: Sequence[Callable[[], Exception]],
@@ -139,15 +143,27 @@ def failing_calls(
             if not points(at):
                 continue
             faults = Faults(at, how, error)
-            world = World(make_storage(), sizes, positions=positions)
+            act, world = _begun(make_storage(), script, sizes, positions)
             world.restart(faults)
-            retrying(world.client, lambda: script(world.client))  # noqa: B023 - called at once
+            retrying(world.client, act)
             failed += faults.fired
             faults.disarm()
             _check_end(world, f"{error()} {how} write {at}")
             if not faults.fired:
                 break
     return failed
+
+
+def _begun(
+    storage: Storage, script: Script | TurnScript, sizes: Sequence[int], positions: bool
+) -> tuple[Callable[[], None], World]:
+    """What the client is to do, and the world it does it in."""
+    make: Callable[[Engine], Client] = partial(ChunkClient, sizes=sizes, positions=positions)
+    if script.__name__ in _TURNS:
+        partials, early = _TURNS[script.__name__]
+        make = partial(TurnClient, sizes=sizes, partial=partials, early=early)
+    world = World(storage, make)
+    return partial(script, world.client), world  # type: ignore[arg-type]
 
 
 def _check_end(world: World, where: str) -> None:
@@ -162,15 +178,30 @@ def _check_end(world: World, where: str) -> None:
         raise
 
 
-def _check_of(client: ChunkClient) -> Callable[[World], None]:
+def _check_of(client: Client) -> Callable[[World], None]:
+    if isinstance(client, TurnClient):
+        return _check_by_turns
     if client.depositing:
         return _check_deposited
     return _check_cancelled if client.cancelling else _check_finished
 
 
+def _check_by_turns(world: World) -> None:
+    """One object, or one more where the answer to its birth got lost: all of it right."""
+    world.client.engine.sweep()
+    finished = world.client.resume()
+    stored = list(world.client.engine.store.list_finished())
+    assert finished in stored
+    for one in stored:
+        assert _stored(world.client.engine.store, one) == world.client.data
+        assert one.id in world.heard.get("completed", ())
+        assert one.id in world.heard.get("created", ())
+
+
 def _check_deposited(world: World) -> None:
     """All or nothing, also of a request that got no answer and may have come to its end."""
     client = world.client
+    assert isinstance(client, ChunkClient)
     client.engine.sweep()
     if client.finished is None:
         client.deposit()
@@ -194,6 +225,7 @@ def _check_finished(world: World) -> None:
 
 def _check_cancelled(world: World) -> None:
     client = world.client
+    assert isinstance(client, ChunkClient)
     if client.status() is not None:
         client.cancel()
     assert client.status() is None
@@ -280,3 +312,30 @@ SCRIPTS: tuple[Script, ...] = (
     deposited,
     cancelled,
 )
+
+
+def appended(client: TurnClient) -> None:
+    """By turns, each body cut once; the last byte finishes."""
+    client.send_all(cut=True)
+    client.finish()
+
+
+def concatenated(client: TurnClient) -> None:
+    """Partial uploads first, then the final one."""
+    client.send_all()
+    client.finish()
+
+
+def concatenated_early(client: TurnClient) -> None:
+    """The final upload waits for the last of its pieces."""
+    client.send_all()
+    client.finish()
+
+
+# Of partial uploads? Asked for before they have their bytes?
+_TURNS = {
+    "appended": (False, False),
+    "concatenated": (True, False),
+    "concatenated_early": (True, True),
+}
+TURN_SCRIPTS: tuple[TurnScript, ...] = (appended, concatenated, concatenated_early)

@@ -27,7 +27,14 @@ from resumable.testing.contract.base import (
     place,
     some_bytes,
 )
-from resumable.testing.crash_points import SCRIPTS, Script, crash_points, failing_calls
+from resumable.testing.crash_points import (
+    SCRIPTS,
+    TURN_SCRIPTS,
+    Script,
+    TurnScript,
+    crash_points,
+    failing_calls,
+)
 from resumable.testing.faults import Faults
 
 
@@ -122,6 +129,14 @@ def test_a_process_dies_at_any_write(script: Script, storage: str, positions: bo
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_any_write_fails(script: Script, storage: str) -> None:
     errors = (lambda: Unavailable("The storage does not answer."),)
+    assert failing_calls(STORAGES[storage], script, SIZES, errors=errors) > 20
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("script", TURN_SCRIPTS)
+def test_uploads_by_turns_die_or_fail_at_any_write(script: TurnScript, storage: str) -> None:
+    errors = (lambda: Unavailable("The storage does not answer."),)
+    assert crash_points(STORAGES[storage], script, SIZES) > 20
     assert failing_calls(STORAGES[storage], script, SIZES, errors=errors) > 20
 
 

@@ -6,7 +6,7 @@ pytest.register_assert_rewrite(
     f"{__name__}.base",
     *(
         f"{__name__}.{room}"
-        for room in ("births", "bytes", "numbers", "ends", "deposits", "objects", "races")
+        for room in ("births", "bytes", "numbers", "ends", "deposits", "joins", "objects", "races")
     ),
 )
 
@@ -14,6 +14,7 @@ from resumable.testing.contract.births import BirthContract  # noqa: E402
 from resumable.testing.contract.bytes import ByteContract  # noqa: E402
 from resumable.testing.contract.deposits import DepositContract  # noqa: E402
 from resumable.testing.contract.ends import EndContract  # noqa: E402
+from resumable.testing.contract.joins import JoinContract  # noqa: E402
 from resumable.testing.contract.numbers import NumberContract  # noqa: E402
 from resumable.testing.contract.objects import ObjectContract  # noqa: E402
 from resumable.testing.contract.races import RaceContract  # noqa: E402
@@ -25,6 +26,7 @@ class StoreContract(
     NumberContract,
     EndContract,
     DepositContract,
+    JoinContract,
     ObjectContract,
     RaceContract,
 ):
