@@ -233,13 +233,6 @@ class Reader:
         self._windows.put(native, dict(_gap_free(windows)))
         return windows
 
-    def all_parts(self, known: Knowledge) -> list[Part]:
-        """Every part as it is listed now. Raises Missing."""
-        parts = self._parts()
-        assert parts is not None
-        assert known.native is not None
-        return parts.stored(known.manifest.key, known.native)
-
 
 def _is_manifest(one: Stored) -> bool:
     return one.key.endswith(f"/{MANIFEST}")
