@@ -1,9 +1,10 @@
-"""The command line: `resumable demo | serve | ls | sweep | doctor | lifecycle`."""
+"""The command line: `resumable demo | serve | ls | sweep | doctor | lifecycle | conformance`."""
 
 from __future__ import annotations
 
 import click
 
+from resumable.cli.conformance import conformance
 from resumable.cli.doctor import doctor
 from resumable.cli.lifecycle import lifecycle
 from resumable.cli.serving import demo, serve
@@ -16,5 +17,5 @@ def main() -> None:
     """Resumable uploads for any Python web app, into any storage."""
 
 
-for command in (demo, serve, ls, sweep, doctor, lifecycle):
+for command in (demo, serve, ls, sweep, doctor, lifecycle, conformance):
     main.add_command(command)

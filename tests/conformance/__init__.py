@@ -1,0 +1,1 @@
+"""The conformance kit, against a server that is right and against that server made wrong."""
