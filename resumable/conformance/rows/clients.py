@@ -40,7 +40,7 @@ def creation_for_clients(tus: Tus) -> None:
     "C02", Level.RECOMMENDED, "tus-js-client: HEAD has Upload-Offset and a length or its deferral."
 )
 def head_for_clients(tus: Tus) -> None:
-    urls = [tus.create(5)]
+    urls = [tus.create(5), tus.fill(tus.create(5), b"abcde")]
     if works(tus, "creation-defer-length"):
         urls.append(tus.create(None))
     for url in urls:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from resumable.conformance import expect
 from resumable.conformance.model import Level, Section
 from resumable.conformance.offers import listed_truly
-from resumable.conformance.rows.interruptions import settled
+from resumable.conformance.rows.interruptions import arrived
 from resumable.conformance.session import Headers, Tus
 from resumable.conformance.wire import Answer
 
@@ -39,7 +39,7 @@ def _joined(tus: Tus, urls: list[str], body: bytes, *, what: str) -> None:
     answer = join(tus, urls)
     expect.status(answer, 201, when=f"a final upload of {what}")
     final = tus.location(answer)
-    settled(tus, final, lambda offset: offset == len(body))
+    arrived(tus, final, len(body))
     seen = tus.head(final)
     expect.header(seen, "Upload-Length", str(len(body)), when=f"a final upload of {what}")
     expect.offset(seen, len(body), when=f"a final upload of {what}")
@@ -148,7 +148,7 @@ def joined_later(tus: Tus) -> None:
     expect.header(seen, "Upload-Length", "7", when="a final upload that waits")
     early = seen.get("Upload-Offset")
     tus.fill(waiting, b"de", 3)
-    settled(tus, final, lambda offset: offset == 7)
+    arrived(tus, final, 7)
     seen = tus.head(final)
     expect.offset(seen, 7, when="a final upload whose parts are finished")
     expect.header(seen, "Upload-Length", "7", when="a final upload whose parts are finished")
@@ -160,7 +160,7 @@ def joined_later(tus: Tus) -> None:
 )
 def final_is_complete(tus: Tus) -> None:
     final = tus.location(join(tus, [part(tus, b"abc"), part(tus, b"de")]))
-    settled(tus, final, lambda offset: offset == 5)
+    arrived(tus, final, 5)
     seen = tus.head(final)
     expect.offset(seen, 5, when="a final upload")
     expect.header(seen, "Upload-Length", "5", when="a final upload")

@@ -116,6 +116,13 @@ def settled(tus: Tus, url: str, enough: Callable[[int], bool]) -> int:
     return seen
 
 
+def arrived(tus: Tus, url: str, offset: int) -> None:
+    """Waits until HEAD tells this offset; a join may take its time. Raises nothing."""
+    give_up = time.monotonic() + tus.timeout
+    while _look(tus, url) != offset and time.monotonic() < give_up:
+        time.sleep(_PAUSE)
+
+
 def _look(tus: Tus, url: str) -> int:
     """The offset; -1 while the upload is locked."""
     text = tus.head(url).get("Upload-Offset") or ""
