@@ -64,7 +64,7 @@ class Appender:
         if not operation.append:
             self._herald.created(status)
             return self._ended(status) if upload.sequential else self._known(status)
-        place = Place(reference=ById(upload.id), start=0, digest=operation.digest)
+        place = Place(reference=ById(upload.id), start=0, digest=operation.digest, open_end=True)
         try:
             self._receiver.check(place, payload)
             known = self._receiver.place_in(place, caller, payload, status, alone=True)
@@ -105,6 +105,7 @@ class Appender:
             start=operation.offset,
             length=operation.length,
             digest=operation.digest,
+            open_end=True,
         )
         self._receiver.check(place, payload)
         known = self._receiver.place_in(place, caller, payload, status)

@@ -100,6 +100,8 @@ class Place:
     start turns out to be; with neither they are the next chunk. `reference` None begins a new
     upload of its own. `length` (bytes), `total_chunks` and `chunk_size` are facts about the whole
     upload that the client declared with this chunk, `size` and `digest` are about these bytes.
+    With `open_end` a body whose end nobody can prove is no cut one: the client is only told how far
+    its upload is.
     """
 
     reference: Reference | None
@@ -111,6 +113,7 @@ class Place:
     chunk_size: int | None = None
     length: int | None = None
     filename: str | None = None
+    open_end: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

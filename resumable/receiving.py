@@ -189,7 +189,8 @@ class Receiver:
             if received > room:
                 raise TooLarge(self._too_large(status))
             placing.write(view)
-        if not payload.whole:
+        unproven = payload.length is None and payload.cut is None
+        if not payload.whole and not (operation.open_end and unproven):
             placing.keep()
             raise payload.cut or Interrupted("The body ended early.")
         _check_size(operation, received)

@@ -276,6 +276,8 @@ class LocalPlacing:
         """What is known now; raises Unavailable unless all of these bytes are."""
         session = self._session
         with translated("reading what is known"):
+            # No bytes, no line of one's own: others' have not been read yet.
+            session.refresh()
             if session.ledger.ready and self._gather is not None:
                 self._gather(session)
             status = session.status()

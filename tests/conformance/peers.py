@@ -110,7 +110,7 @@ def running(peer: Peer) -> Iterator[str]:
     """The peer's creation URL, while it runs with an empty folder."""
     home, port = installed(peer), _free_port()
     with TemporaryDirectory(prefix="resumable-peer-") as data:
-        log = Path(data, "server.log").open("wb")
+        log = Path(data, "server.log").open("wb")  # noqa: SIM115 - closed when the server has ended
         words = _words(peer.start, home=home, here=HERE, port=port, data=data)
         process = subprocess.Popen(
             words, cwd=data, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -77,6 +77,16 @@ class ByteContract(ContractBase):
         place(make_store(), upload, 0, data)
         assert content(make_store(), finish(make_store(), upload, 20).finished) == data
 
+    @pytest.mark.parametrize("size", [0, 10])
+    def test_a_commit_tells_facts_that_came_meanwhile(
+        self, make_store: MakeStore, upload: Upload, size: int
+    ) -> None:
+        store = make_store()
+        with store.placing(upload, 0, length=size) as placing:
+            placing.write(memoryview(some_bytes(size)))
+            store.note(upload, {"length": 10})
+            assert placing.commit().status.length == 10
+
     def test_an_empty_body(self, make_store: MakeStore, upload: Upload) -> None:
         place(make_store(), upload, 0, b"")
         place(make_store(), upload, 5, b"")
