@@ -34,6 +34,9 @@ _UNREACHABLE = 2
     "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="On each request."
 )
 @click.option("--timeout", default=10.0, show_default=True, metavar="SECONDS", type=float)
+@click.option(
+    "--metadata", default="", metavar="PAIRS", help="Upload-Metadata that each creation needs here."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show every row and every exchange.")
 def conformance(
     url: str,
@@ -43,6 +46,7 @@ def conformance(
     junit: Path | None,
     headers: tuple[str, ...],
     timeout: float,
+    metadata: str,
     verbose: bool,
 ) -> None:
     """Test the tus 1.0.0 server whose upload creation URL is URL, by HTTP alone.
@@ -57,17 +61,21 @@ def conformance(
         extra = tuple(header_field(text) for text in headers)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    tus = Tus(url, extra=extra, timeout=timeout)
-    results = _run(tus, rows, told=not print_json, verbose=verbose)
+    tus = Tus(url, extra=extra, timeout=timeout, metadata=metadata)
+    results: list[Result] = []
+    lost = _run(tus, rows, results, told=not print_json, verbose=verbose)
     if junit:
         junit.write_bytes(as_junit(url, results))
     click.echo(as_json(url, results) if print_json else f"\n{table(results)}")
+    if lost:
+        click.echo(lost, err=True)
+        raise SystemExit(_UNREACHABLE)
     if failed_musts(results):
         raise SystemExit(1)
 
 
-def _run(tus: Tus, rows: list[Row], *, told: bool, verbose: bool) -> list[Result]:
-    results: list[Result] = []
+def _run(tus: Tus, rows: list[Row], results: list[Result], *, told: bool, verbose: bool) -> str:
+    """Adds the results as they come; why there are no more, if the server goes away."""
     try:
         for result in examine(tus, rows):
             results.append(result)
@@ -75,6 +83,5 @@ def _run(tus: Tus, rows: list[Row], *, told: bool, verbose: bool) -> list[Result
             if told and (failed or verbose):
                 click.echo(line(result, verbose=verbose))
     except Unreachable as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(_UNREACHABLE) from error
-    return results
+        return str(error)
+    return ""

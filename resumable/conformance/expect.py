@@ -31,14 +31,11 @@ def taken(answer: Answer, *, when: str, level: Level | None = None) -> None:
 
 
 def refused(answer: Answer, *, when: str, level: Level | None = None) -> None:
-    """The answer is a clear no to the client: 4xx, no success and no crash."""
-    what = "taken" if answer.good else "answered"
-    that(
-        400 <= answer.status < 500,
-        f"{when} is {what} with {answer.status}, where 4xx is due",
-        answer,
-        level=level,
-    )
+    """The answer is no success; that it is a clear no (4xx) and no crash is advice."""
+    that(not answer.good, f"{when} is taken with {answer.status}", answer, level=level)
+    clear = 400 <= answer.status < 500
+    sentence = f"{when} is answered {answer.status}, where 4xx is due"
+    that(clear, sentence, answer, level=level or Level.RECOMMENDED)
 
 
 def header(answer: Answer, name: str, value: str, *, when: str, level: Level | None = None) -> None:

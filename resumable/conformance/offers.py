@@ -116,4 +116,3 @@ _PROBES: dict[str, Callable[[Tus], bool]] = {
     "concatenation": _concatenation,
     "concatenation-unfinished": _unfinished,
 }
-KNOWN = tuple(_PROBES)

@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--tus-only", metavar="ROWS", default="", help="T03x,T040: x is any digit")
     group.addoption("--tus-level", choices=("must", "should", "may"), default="may")
     group.addoption("--tus-timeout", metavar="SECONDS", type=float, default=10.0)
+    group.addoption("--tus-metadata", metavar="PAIRS", default="", help="on each creation")
     group.addoption(
         "--tus-header", metavar="'Name: value'", action="append", default=[], help="on each request"
     )
@@ -55,8 +56,12 @@ class _Rows(pytest.Collector):
             extra = tuple(header_field(text) for text in option("--tus-header"))
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
-        url, timeout = option("--tus-url"), option("--tus-timeout")
-        self.config.stash[_SESSION] = Tus(url, extra=extra, timeout=timeout)
+        self.config.stash[_SESSION] = Tus(
+            option("--tus-url"),
+            extra=extra,
+            timeout=option("--tus-timeout"),
+            metadata=option("--tus-metadata"),
+        )
         return [_RowTest.from_parent(self, name=row.number, row=row) for row in rows]
 
 

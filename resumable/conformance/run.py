@@ -18,7 +18,7 @@ from resumable.conformance.model import (
 )
 from resumable.conformance.offers import offered
 from resumable.conformance.session import Tus
-from resumable.conformance.wire import NoAnswer
+from resumable.conformance.wire import NoAnswer, NoConnection
 
 _SELECTED = {
     "must": {Level.MUST},
@@ -64,10 +64,20 @@ def greet(tus: Tus) -> None:
 
 
 def examine(tus: Tus, rows: Sequence[Row]) -> Iterator[Result]:
-    """The results, one by one as they come. Raises Unreachable before the first."""
+    """The results, one by one as they come. Raises Unreachable, also when the server goes away."""
     greet(tus)
     for row in rows:
-        yield examine_row(tus, row)
+        result = examine_row(tus, row)
+        yield result
+        if result.outcome is Outcome.UNCLEAR:
+            _greet_again(tus, row)
+
+
+def _greet_again(tus: Tus, row: Row) -> None:
+    try:
+        tus.ask("OPTIONS")
+    except (NoAnswer, OSError) as error:
+        raise Unreachable(f"{tus.url} stopped answering, seen at {row.number}: {error}.") from error
 
 
 def examine_row(tus: Tus, row: Row) -> Result:
@@ -88,6 +98,8 @@ def _judged(tus: Tus, row: Row) -> tuple[Outcome, Level, str, Exchange | None]:
         row.check(tus)
     except NotOffered as reason:
         return Outcome.NOT_OFFERED, row.level, str(reason), None
+    except NoConnection as error:
+        return Outcome.UNCLEAR, row.level, str(error), None
     except Unclear as reason:
         return Outcome.UNCLEAR, row.level, str(reason), reason.evidence
     except Unmet as reason:

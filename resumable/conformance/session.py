@@ -17,6 +17,7 @@ from resumable.conformance.wire import Answer, Fields, Flow, NoAnswer, Wire, fie
 Headers = Mapping[str, str | tuple[str, ...] | None]
 VERSION = "1.0.0"
 OFFSET_TYPE = "application/offset+octet-stream"
+_NOT_CREATED = "the upload that this row needs was not created"
 SHA1_OF_SOMETHING_ELSE = "sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
@@ -34,11 +35,15 @@ class Offer:
 class Tus:
     """Speaks tus 1.0.0 to the server whose upload creation URL is `url`.
 
-    Every helper takes headers beyond the usual ones; None leaves a usual one out.
+    Every helper takes headers beyond the usual ones; None leaves a usual one out. `metadata` are
+    pairs that this server asks of each creation.
     """
 
-    def __init__(self, url: str, *, extra: Fields = (), timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str, *, extra: Fields = (), timeout: float = 10.0, metadata: str = ""
+    ) -> None:
         self.url = url
+        self.metadata = metadata
         self.timeout = timeout
         self.wire = Wire(url, extra=extra, timeout=timeout)
         self.exchanges: list[Exchange] = []
@@ -84,7 +89,14 @@ class Tus:
 
     def post(self, headers: Headers, body: bytes = b"", url: str | None = None) -> Answer:
         """A creation."""
-        return self.ask("POST", url, headers, body)
+        needed = {"Upload-Metadata": self.metadata} if self.metadata else {}
+        return self.ask("POST", url, {**needed, **headers}, body)
+
+    def described(self, pairs: str) -> str:
+        """These pairs of metadata, and those that this server asks for."""
+        keys = {pair.partition(" ")[0] for pair in pairs.split(",")}
+        needed = [p for p in self.metadata.split(",") if p and p.partition(" ")[0] not in keys]
+        return ",".join([pairs, *needed])
 
     def head(self, url: str, headers: Headers | None = None) -> Answer:
         """An upload's state."""
@@ -111,15 +123,16 @@ class Tus:
     def create(self, length: int | None, headers: Headers | None = None) -> str:
         """A new upload's URL; a length of None is deferred. Raises Unclear where that fails."""
         size = {"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}
-        return self.location(self.post({**size, **(headers or {})}))
+        try:
+            return self.location(self.post({**size, **(headers or {})}))
+        except NoAnswer as silence:
+            raise Unclear(_NOT_CREATED, evidence=silence.exchange) from silence
 
     def location(self, answer: Answer) -> str:
         """The URL that a creation names. Raises Unclear where there is none."""
         location = answer.get("Location")
         if not answer.good or not location:
-            raise Unclear(
-                "the upload that this row needs was not created", evidence=answer.exchange
-            )
+            raise Unclear(_NOT_CREATED, evidence=answer.exchange)
         return urljoin(self.url, location)
 
     def fill(self, url: str, body: bytes, offset: int = 0, headers: Headers | None = None) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from types import TracebackType
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,15 +29,20 @@ class NoAnswer(Exception):
         self.exchange = exchange
 
 
+class NoConnection(OSError):
+    """Nobody takes connections at the address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response, whole."""
+    """One response. `broken`: its body is shorter than its Content-Length promises."""
 
     status: int
     reason: str
     fields: Fields
     body: bytes
     exchange: Exchange
+    broken: bool = False
 
     def get(self, name: str) -> str | None:
         """A header's value, of several lines the first; None when it is missing."""
@@ -85,7 +90,7 @@ class Wire:
         self.timeout = timeout
 
     def begin(self, method: str, url: str, fields: Fields) -> Flow:
-        """Sends a request's head; its body is the caller's to send. Raises OSError."""
+        """Sends a request's head; its body is the caller's to send. Raises NoConnection."""
         origin = origin_of(url)
         extra = self.extra if origin == self.home else ()
         connection = self._connected(origin)
@@ -96,15 +101,20 @@ class Wire:
         return flow
 
     def _connected(self, origin: Origin) -> socket.socket:
-        plain = socket.create_connection((origin.host, origin.port), self.timeout)
-        if origin.scheme != "https":
-            return plain
         try:
-            context = ssl.create_default_context()
-            return context.wrap_socket(plain, server_hostname=origin.host)
-        except BaseException:
-            plain.close()
-            raise
+            plain = socket.create_connection((origin.host, origin.port), self.timeout)
+            return plain if origin.scheme != "https" else _secured(plain, origin.host)
+        except OSError as error:
+            where = f"{origin.host}:{origin.port}"
+            raise NoConnection(f"no connection to {where} ({error})") from error
+
+
+def _secured(plain: socket.socket, host: str) -> socket.socket:
+    try:
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+    except BaseException:
+        plain.close()
+        raise
 
 
 class Flow:
@@ -148,9 +158,13 @@ class Flow:
     def answer(self) -> Answer:
         """The response, whole. Raises NoAnswer."""
         response = HTTPResponse(self._connection, method=self._method)
+        broken = False
         try:
             response.begin()
-            body = response.read()
+            try:
+                body = response.read()
+            except IncompleteRead as part:
+                body, broken = part.partial, True
         except TimeoutError as error:
             spent = time.monotonic() - self._begun
             raise self._silence(f"no answer within {spent:.0f} s") from error
@@ -161,7 +175,7 @@ class Flow:
         fields = tuple(response.getheaders())
         received = _shown_answer(response.status, response.reason, fields, len(body))
         exchange = Exchange(self.sent, received)
-        return Answer(response.status, response.reason, fields, body, exchange)
+        return Answer(response.status, response.reason, fields, body, exchange, broken)
 
     def raw(self, quiet: float) -> bytes:
         """All that comes until the server closes, or says nothing for `quiet` seconds."""

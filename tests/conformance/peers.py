@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 
 from resumable.conformance import ROWS, Level, Outcome, Result, Tus, examine
 from resumable.conformance.report import as_json, counts, failed_musts, line
+from resumable.conformance.run import examine_row, greet
 
 HERE = Path(__file__).parent / "peers_apps"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "resumable-peers"
@@ -42,6 +43,7 @@ class Peer:
     install: tuple[str, ...]
     start: str
     path: str = "/files"
+    metadata: str = ""
 
 
 def _pip(*packages: str) -> tuple[str, ...]:
@@ -70,6 +72,9 @@ PEERS = (
         "4.4.3",
         _pip("tuspyserver==4.4.3", "uvicorn==0.54.0"),
         "env DATA={data} {home}/bin/uvicorn --app-dir {here} --port {port} tuspyserver_app:app",
+        "/files/",
+        # Without a filename and a filetype it answers HEAD with 400.
+        metadata="filename YS50eHQ=,filetype dGV4dC9wbGFpbg==",
     ),
     Peer(
         "resumable-upload",
@@ -105,22 +110,48 @@ def _words(command: str, **places: object) -> list[str]:
     return [word.format(**places) for word in command.split()]
 
 
-@contextmanager
-def running(peer: Peer) -> Iterator[str]:
-    """The peer's creation URL, while it runs with an empty folder."""
-    home, port = installed(peer), _free_port()
-    with TemporaryDirectory(prefix="resumable-peer-") as data:
-        log = Path(data, "server.log").open("wb")  # noqa: SIM115 - closed when the server has ended
-        words = _words(peer.start, home=home, here=HERE, port=port, data=data)
-        process = subprocess.Popen(
-            words, cwd=data, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            _wait(process, port, Path(data, "server.log"))
-            yield f"http://127.0.0.1:{port}{peer.path}"
-        finally:
-            _stop(process)
-            log.close()
+class Process:
+    """A peer that runs with an empty folder, and is started again when it has died."""
+
+    def __init__(self, peer: Peer, data: Path) -> None:
+        self.peer = peer
+        self.data = data
+        self.home = installed(peer)
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}{peer.path}"
+        self._process = self._started()
+
+    @property
+    def died(self) -> bool:
+        return self._process.poll() is not None
+
+    def again(self) -> None:
+        """Starts it once more, on the same port with the same folder."""
+        self.stop()
+        self._process = self._started()
+
+    def stop(self) -> None:
+        """Ends it, and whatever it has started."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        words = _words(self.peer.start, home=self.home, here=HERE, port=self.port, data=self.data)
+        log_path = self.data / "server.log"
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                words, cwd=self.data, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        give_up = time.monotonic() + START_SECONDS
+        while not _takes_connections(self.port):
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"It does not start:\n{log_path.read_text(errors='replace')}")
+            time.sleep(0.1)
+        return process
 
 
 def _free_port() -> int:
@@ -128,29 +159,41 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while True:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        if process.poll() is not None or time.monotonic() > give_up:
-            raise RuntimeError(f"It does not start:\n{log.read_text(errors='replace')}")
-        time.sleep(0.1)
+def _takes_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(5)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+@dataclass(frozen=True)
+class Findings:
+    """All results of one server, and at which rows it was found dead."""
+
+    results: list[Result]
+    deaths: list[str]
 
 
-def judged(url: str) -> list[Result]:
-    """All results for one server."""
-    return list(examine(Tus(url, timeout=10.0), ROWS))
+def examined(peer: Peer) -> Findings:
+    """A peer that dies is started again, and the row asked once more: one crash is one finding."""
+    results: list[Result] = []
+    deaths: list[str] = []
+    with TemporaryDirectory(prefix="resumable-peer-") as data:
+        process = Process(peer, Path(data))
+        try:
+            tus = Tus(process.url, metadata=peer.metadata)
+            greet(tus)
+            for row in ROWS:
+                result = examine_row(tus, row)
+                if process.died:
+                    deaths.append(row.number)
+                    process.again()
+                    result = examine_row(tus, row)
+                results.append(result)
+        finally:
+            process.stop()
+    return Findings(results, deaths)
 
 
 def as_row(title: str, results: Sequence[Result]) -> str:
@@ -174,10 +217,12 @@ def header() -> str:
     )
 
 
-def reasons(title: str, results: Sequence[Result]) -> Iterator[str]:
+def reasons(title: str, findings: Findings) -> Iterator[str]:
     """Why each MUST and SHOULD fails, for the list below the table."""
     yield f"**{title}**\n"
-    for result in results:
+    if findings.deaths:
+        yield f"* The process ended, seen at {', '.join(findings.deaths)}; it was started again."
+    for result in findings.results:
         if result.outcome is Outcome.FAILED and result.level not in _ADVICE:
             yield f"* {result.row.number} ({result.level}): {result.reason}."
     yield ""
@@ -190,33 +235,36 @@ def main() -> None:
     parser.add_argument("--url", action="append", default=[], metavar="NAME=URL")
     parser.add_argument("--logs", type=Path, help="a folder for every row, as text and JSON")
     words = parser.parse_args()
-    found: dict[str, list[Result]] = {}
+    found: dict[str, Findings] = {}
     for pair in words.url:
         name, _, url = pair.partition("=")
-        found[name] = _told(name, url, words.logs)
+        found[name] = Findings(list(examine(Tus(url), ROWS)), [])
     for peer in PEERS:
         if peer.name in words.names or not (words.names or words.url):
-            with running(peer) as url:
-                found[f"{peer.name} {peer.version}"] = _told(peer.name, url, words.logs)
+            print(f"{peer.name} …", file=sys.stderr)
+            found[f"{peer.name} {peer.version}"] = examined(peer)
+    _print(found)
+    if words.logs:
+        for title, findings in found.items():
+            _log(words.logs, title, findings.results)
+
+
+def _print(found: dict[str, Findings]) -> None:
     python = platform.python_version()
     print(f"Run on {datetime.now(UTC):%Y-%m-%d}, {len(ROWS)} rows, Python {python}, Linux.\n")
     print(header())
-    for title, results in found.items():
-        print(as_row(title, results))
+    for title, findings in found.items():
+        print(as_row(title, findings.results))
     print()
-    for title, results in found.items():
-        print("\n".join(reasons(title, results)))
+    for title, findings in found.items():
+        print("\n".join(reasons(title, findings)))
 
 
-def _told(name: str, url: str, logs: Path | None) -> list[Result]:
-    print(f"{name} …", file=sys.stderr)
-    results = judged(url)
-    if logs:
-        logs.mkdir(parents=True, exist_ok=True)
-        to = logs / name.strip("@").replace("/", "-")
-        to.with_suffix(".txt").write_text("\n".join(line(r, verbose=True) for r in results))
-        to.with_suffix(".json").write_text(as_json(url, results))
-    return results
+def _log(folder: Path, title: str, results: list[Result]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    to = folder / title.strip("@").replace("/", "-")
+    Path(f"{to}.txt").write_text("\n".join(line(r, verbose=True) for r in results))
+    Path(f"{to}.json").write_text(as_json(title, results))
 
 
 if __name__ == "__main__":

@@ -59,15 +59,14 @@ def sha1_is_known(tus: Tus) -> None:
 )
 def malformed(tus: Tus) -> None:
     digest = sha1_of(b"abc").split()[1]
-    headers = ("sha1", f"sha1{digest}", f"sha1  {digest}x", "sha1 ?!?!", "sha1 YWJj", "")
-    url = tus.create(9)
-    for text in headers:
-        answer = _patch(tus, url, tus.offset(url), b"abc", text)
-        # Nothing at all is as good as no checksum, which is no fault of the server's.
-        level = Level.RECOMMENDED if not text else None
-        expect.refused(answer, when=f"Upload-Checksum {text!r}", level=level)
-        expect.offset(tus.head(url), 0, when=f"after Upload-Checksum {text!r}", level=level)
-        expect.status(answer, 400, when=f"Upload-Checksum {text!r}", level=Level.RECOMMENDED)
+    # What no digest is in can be verified by nobody; the rest a lenient server may understand.
+    for text in ("sha1 ?!?!", "sha1 YWJj", "sha1", f"sha1{digest}", f"sha1  {digest}", ""):
+        level = None if text in ("sha1 ?!?!", "sha1 YWJj") else Level.RECOMMENDED
+        url, when = tus.create(9), f"Upload-Checksum {text!r}"
+        answer = _patch(tus, url, 0, b"abc", text)
+        expect.refused(answer, when=when, level=level)
+        expect.offset(tus.head(url), 0, when=f"after {when}", level=level)
+        expect.status(answer, 400, when=when, level=Level.RECOMMENDED)
 
 
 @SECTION.row(
@@ -174,7 +173,9 @@ def last_bytes(tus: Tus) -> None:
 
 
 @SECTION.row(
-    "T130", Level.MUST, "A server that stores bytes with a wrong digest does not list checksum."
+    "T130",
+    Level.RECOMMENDED,
+    "A server that stores bytes with a wrong digest does not list checksum.",
 )
 def never_pretended(tus: Tus) -> None:
     listed = "checksum" in tus.offer.extensions

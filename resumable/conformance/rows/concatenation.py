@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from resumable.conformance import expect
-from resumable.conformance.model import Level, Section
+from resumable.conformance.model import Level, Section, Unclear
 from resumable.conformance.offers import listed_truly
 from resumable.conformance.rows.interruptions import arrived
 from resumable.conformance.session import Headers, Tus
@@ -80,6 +80,7 @@ def final_is_created(tus: Tus) -> None:
     needs=NEEDS,
 )
 def length_and_order(tus: Tus) -> None:
+    tus.location(join(tus, [part(tus, b"abc")]))
     first, second = part(tus, b"abc"), part(tus, b"de")
     _joined(tus, [second, first], b"deabc", what="two parts")
     _joined(tus, [part(tus, b"one")], b"one", what="one part")
@@ -93,6 +94,9 @@ def length_and_order(tus: Tus) -> None:
     "T155", Level.MUST, "Parts may be named by absolute and by relative URLs.", needs=NEEDS
 )
 def absolute_and_relative(tus: Tus) -> None:
+    either = [join(tus, [part(tus, b"abc")]), join(tus, [path_of(part(tus, b"abc"))])]
+    if not any(answer.good for answer in either):
+        raise Unclear("no final upload is created at all", evidence=either[0].exchange)
     first, second = part(tus, b"abc"), part(tus, b"de")
     _joined(tus, [first, second], b"abcde", what="absolute URLs")
     first, second = part(tus, b"abc"), part(tus, b"de")
@@ -196,10 +200,11 @@ def offset_of_partial(tus: Tus) -> None:
     needs=NEEDS,
 )
 def metadata_of_final(tus: Tus) -> None:
-    urls = [part(tus, b"abc", {"Upload-Metadata": "part cGFydA=="})]
+    urls = [part(tus, b"abc", {"Upload-Metadata": tus.described("part cGFydA==")})]
     bare = tus.head(tus.location(join(tus, urls)))
     copied = "part" in (bare.get("Upload-Metadata") or "")
     expect.that(not copied, "the final upload has the metadata of its part", bare)
-    own = {"Upload-Metadata": "final ZmluYWw="}
+    value = tus.described("final ZmluYWw=")
+    own = {"Upload-Metadata": value}
     seen = tus.head(tus.location(join(tus, [part(tus, b"abc")], own)))
-    expect.header(seen, "Upload-Metadata", "final ZmluYWw=", when="a final upload")
+    expect.header(seen, "Upload-Metadata", value, when="a final upload")
