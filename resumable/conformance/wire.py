@@ -187,7 +187,7 @@ class Flow:
         return b"".join(pieces)
 
     def _silence(self, sentence: str) -> NoAnswer:
-        return NoAnswer(sentence, Exchange(self.sent, sentence))
+        return NoAnswer(f"{self._method}: {sentence}", Exchange(self.sent, sentence))
 
 
 def chunks_of(body: bytes, size: int = 1000) -> bytes:

@@ -130,6 +130,12 @@ class Process:
         self.stop()
         self._process = self._started()
 
+    @property
+    def last_words(self) -> str:
+        """The last line with an error's name that it has printed."""
+        lines = (self.data / "server.log").read_text(errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if "Error" in line), "no message")
+
     def stop(self) -> None:
         """Ends it, and whatever it has started."""
         self._process.terminate()
@@ -169,7 +175,7 @@ def _takes_connections(port: int) -> bool:
 
 @dataclass(frozen=True)
 class Findings:
-    """All results of one server, and at which rows it was found dead."""
+    """All results of one server, and where and with which words it was found dead."""
 
     results: list[Result]
     deaths: list[str]
@@ -187,7 +193,7 @@ def examined(peer: Peer) -> Findings:
             for row in ROWS:
                 result = examine_row(tus, row)
                 if process.died:
-                    deaths.append(row.number)
+                    deaths.append(f"at {row.number} ({process.last_words})")
                     process.again()
                     result = examine_row(tus, row)
                 results.append(result)
@@ -221,7 +227,7 @@ def reasons(title: str, findings: Findings) -> Iterator[str]:
     """Why each MUST and SHOULD fails, for the list below the table."""
     yield f"**{title}**\n"
     if findings.deaths:
-        yield f"* The process ended, seen at {', '.join(findings.deaths)}; it was started again."
+        yield f"* The process ended, seen {', '.join(findings.deaths)}; it was started again."
     for result in findings.results:
         if result.outcome is Outcome.FAILED and result.level not in _ADVICE:
             yield f"* {result.row.number} ({result.level}): {result.reason}."

@@ -152,6 +152,6 @@ def _malformed(tus: Tus, metadata: str) -> None:
 
 
 def _well_formed(value: str) -> bool:
-    pairs = value.split(",")
+    pairs = [pair.strip() for pair in value.split(",")]
     keys = [pair.partition(" ")[0] for pair in pairs]
     return all(_PAIR.fullmatch(pair) for pair in pairs) and len(set(keys)) == len(keys)
