@@ -65,8 +65,11 @@ def conformance(
     results: list[Result] = []
     lost = _run(tus, rows, results, told=not print_json, verbose=verbose)
     if junit:
-        junit.write_bytes(as_junit(url, results))
-    click.echo(as_json(url, results) if print_json else f"\n{table(results)}")
+        junit.write_bytes(as_junit(url, results, lost))
+    if print_json:
+        click.echo(as_json(url, results, lost))
+    elif results:
+        click.echo(f"\n{table(results)}")
     if lost:
         click.echo(lost, err=True)
         raise SystemExit(_UNREACHABLE)

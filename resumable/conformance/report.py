@@ -73,11 +73,12 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def as_json(url: str, results: Sequence[Result]) -> str:
-    """The whole run as one JSON document."""
+def as_json(url: str, results: Sequence[Result], error: str = "") -> str:
+    """The whole run as one JSON document. `error`: why it did not come to its end."""
     document = {
         "url": url,
-        "passed": not failed_musts(results),
+        "passed": not error and not failed_musts(results),
+        "error": error,
         "counts": {
             c.level.value: {outcome.value: number for outcome, number in c.by_outcome.items()}
             for c in counts(results)
@@ -106,14 +107,18 @@ def _as_pair(exchange: Exchange | None) -> dict[str, str] | None:
     return {"sent": exchange.sent, "received": exchange.received} if exchange else None
 
 
-def as_junit(url: str, results: Sequence[Result]) -> bytes:
+def as_junit(url: str, results: Sequence[Result], error: str = "") -> bytes:
     """The run as JUnit XML: a MUST that fails is a failure, what else fails is skipped."""
     suite = ElementTree.Element("testsuite", name="tus 1.0.0", hostname=url)
-    suite.set("tests", str(len(results)))
+    suite.set("tests", str(len(results) + bool(error)))
+    suite.set("errors", str(int(bool(error))))
     suite.set("failures", str(len(failed_musts(results))))
     suite.set("skipped", str(sum(_is_skipped(result) for result in results)))
     for result in results:
         _add_case(suite, result)
+    if error:
+        case = ElementTree.SubElement(suite, "testcase", classname="tus", name="the server answers")
+        ElementTree.SubElement(case, "error", message=_xml(error))
     return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
 
 

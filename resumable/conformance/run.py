@@ -56,11 +56,13 @@ def _fits(row: Row, pattern: str) -> bool:
 
 
 def greet(tus: Tus) -> None:
-    """Asks for the server's options. Raises Unreachable."""
+    """Asks for the server's options. Raises Unreachable, also where a login is asked for."""
     try:
-        _ = tus.offer
+        answer = tus.offer.answer
     except (NoAnswer, OSError) as error:
         raise Unreachable(f"{tus.url} does not answer: {error}.") from error
+    if answer.status in (401, 403, 407):
+        raise Unreachable(f"{tus.url} answers {answer.status}: give it a login as a header.")
 
 
 def examine(tus: Tus, rows: Sequence[Row]) -> Iterator[Result]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from resumable.conformance import expect
 from resumable.conformance.model import Level, NotOffered, Section
 from resumable.conformance.offers import listed_truly, offered
-from resumable.conformance.session import SHA1_OF_SOMETHING_ELSE, Tus
-from resumable.conformance.wire import Answer
+from resumable.conformance.session import SHA1_OF_SOMETHING_ELSE, Headers, Tus
 
 SECTION = Section("Deferred length")
 _NEEDS = ("creation", "creation-defer-length")
@@ -139,16 +138,16 @@ def limited_meanwhile(tus: Tus) -> None:
     needs=_NEEDS,
 )
 def refused_with_length(tus: Tus) -> None:
-    url = tus.fill(tus.create(None), b"abc")
-    length = {"Upload-Length": "9"}
-    refusals: dict[str, Answer] = {
-        "at a wrong offset": tus.patch(url, 1, b"x", length),
-        "of another type": tus.patch(url, 3, b"x", {**length, "Content-Type": "text/plain"}),
+    refusals: dict[str, tuple[int, Headers]] = {
+        "at a wrong offset": (1, {}),
+        "of another type": (3, {"Content-Type": "text/plain"}),
     }
     if offered(tus, "checksum"):
-        wrong = {**length, "Upload-Checksum": SHA1_OF_SOMETHING_ELSE}
-        refusals["with a wrong checksum"] = tus.patch(url, 3, b"x", wrong)
-    for when, answer in refusals.items():
-        expect.refused(answer, when=f"a PATCH {when}")
-    seen = tus.head(url)
-    expect.absent(seen, "Upload-Length", when="after PATCHes that were refused")
+        wrong = {"Upload-Checksum": SHA1_OF_SOMETHING_ELSE}
+        refusals["with a wrong checksum"] = (3, wrong)
+    for when, (offset, headers) in refusals.items():
+        url = tus.fill(tus.create(None), b"abc")
+        answer = tus.patch(url, offset, b"x", {"Upload-Length": "9", **headers})
+        # Where it is taken, another row says so, and the length is rightly recorded.
+        if not answer.good:
+            expect.absent(tus.head(url), "Upload-Length", when=f"after a refused PATCH {when}")
