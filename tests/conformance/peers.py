@@ -1,7 +1,8 @@
 """Runs the kit against other tus servers and prints the table of `docs/conformance.md`.
 
     python -m tests.conformance.peers [NAME...]      all, or those named
-    python -m tests.conformance.peers --url NAME=URL also a server that runs already
+    python -m tests.conformance.peers --url NAME=URL only a server that runs already
+    python -m tests.conformance.peers --write        into the page itself
 
 Each peer is installed in a folder of its own under ~/.cache/resumable-peers, never in the project.
 """
@@ -27,6 +28,7 @@ from tempfile import TemporaryDirectory
 from resumable.conformance import ROWS, Level, Outcome, Result, Tus, examine
 from resumable.conformance.report import as_json, counts, failed_musts, line
 from resumable.conformance.run import examine_row, greet
+from tests.conformance import page
 
 HERE = Path(__file__).parent / "peers_apps"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "resumable-peers"
@@ -239,6 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="peers; without any, all of them")
     parser.add_argument("--url", action="append", default=[], metavar="NAME=URL")
+    parser.add_argument("--write", action="store_true", help="replace the table on the page")
     parser.add_argument("--logs", type=Path, help="a folder for every row, as text and JSON")
     words = parser.parse_args()
     found: dict[str, Findings] = {}
@@ -249,21 +252,24 @@ def main() -> None:
         if peer.name in words.names or not (words.names or words.url):
             print(f"{peer.name} …", file=sys.stderr)
             found[f"{peer.name} {peer.version}"] = examined(peer)
-    _print(found)
+    text = _as_markdown(found)
+    print(text)
+    if words.write:
+        page.write_section(page.PAGE, "peers", text)
     if words.logs:
         for title, findings in found.items():
             _log(words.logs, title, findings.results)
 
 
-def _print(found: dict[str, Findings]) -> None:
+def _as_markdown(found: dict[str, Findings]) -> str:
     python = platform.python_version()
-    print(f"Run on {datetime.now(UTC):%Y-%m-%d}, {len(ROWS)} rows, Python {python}, Linux.\n")
-    print(header())
+    lines = [f"Run on {datetime.now(UTC):%Y-%m-%d}, {len(ROWS)} rows, Python {python}, Linux.", ""]
+    lines.append(header())
+    lines += [as_row(title, findings.results) for title, findings in found.items()]
+    lines.append("")
     for title, findings in found.items():
-        print(as_row(title, findings.results))
-    print()
-    for title, findings in found.items():
-        print("\n".join(reasons(title, findings)))
+        lines += reasons(title, findings)
+    return "\n".join(lines).rstrip()
 
 
 def _log(folder: Path, title: str, results: list[Result]) -> None:

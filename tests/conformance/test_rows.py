@@ -11,6 +11,7 @@ import pytest
 from resumable.conformance import ROWS, Level, Outcome, Result, Row, Tus, examine, select
 from resumable.conformance.rows import clients, interruptions
 from resumable.conformance.run import examine_row
+from tests.conformance import page
 from tests.conformance.reference_server import EXTENSIONS, Reference
 
 TIMEOUT = 2.0
@@ -270,6 +271,11 @@ def test_numbers_are_unique_and_requirements_are_sentences() -> None:
     for row in ROWS:
         assert row.requirement.endswith(".")
         assert re.fullmatch(r"[TC]\d+b?", row.number)
+
+
+def test_every_row_is_on_the_page() -> None:
+    text = page.section_of(page.PAGE, "rows")
+    assert text == page.rows_as_markdown(), "run python -m tests.conformance.page"
 
 
 def test_a_row_that_raises_is_a_sentence() -> None:

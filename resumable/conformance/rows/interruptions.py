@@ -14,7 +14,6 @@ from resumable.conformance.wire import Answer, Flow, NoAnswer
 SECTION = Section("Interruptions")
 LENGTH = 400_000
 SENT = 300_000
-# A read of 64 KiB may be lost with the connection; what came in earlier reads should not be.
 _PROMPT_SECONDS = 5.0
 _RETRIES = (0.0, 1.0, 3.0, 5.0)
 _PAUSE = 0.1

@@ -26,6 +26,12 @@ def told_back(tus: Tus) -> None:
             # The text lets a server ignore metadata, but a client that resumes misses it.
             there = seen.get("Upload-Metadata") is not None
             expect.that(there, f"{when}: Upload-Metadata is missing", seen, level=Level.RECOMMENDED)
+            same = sorted((seen.get("Upload-Metadata") or "").split(",")) == sorted(
+                value.split(",")
+            )
+            rewritten = same and seen.get("Upload-Metadata") != value
+            sentence = f"{when}: Upload-Metadata has the same pairs in another order"
+            expect.that(not rewritten, sentence, seen)
             expect.header(seen, "Upload-Metadata", value, when=when)
             tus.patch(url, 0, b"abcde")
 
