@@ -1,4 +1,4 @@
-"""The generated parts of `docs/conformance.md`: `python -m tests.conformance.page` writes the rows."""
+"""The generated parts of `docs/conformance.md`: `python -m tests.conformance.page` writes rows."""
 
 from __future__ import annotations
 

@@ -125,6 +125,10 @@ class Process:
 
     @property
     def died(self) -> bool:
+        """Whether it has ended; one that takes no connections is waited for."""
+        if not _takes_connections(self.port):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(START_SECONDS)
         return self._process.poll() is not None
 
     def again(self) -> None:
@@ -180,13 +184,13 @@ class Findings:
     """All results of one server, and where and with which words it was found dead."""
 
     results: list[Result]
-    deaths: list[str]
+    deaths: list[tuple[str, str]]
 
 
 def examined(peer: Peer) -> Findings:
     """A peer that dies is started again, and the row asked once more: one crash is one finding."""
     results: list[Result] = []
-    deaths: list[str] = []
+    deaths: list[tuple[str, str]] = []
     with TemporaryDirectory(prefix="resumable-peer-") as data:
         process = Process(peer, Path(data))
         try:
@@ -195,7 +199,7 @@ def examined(peer: Peer) -> Findings:
             for row in ROWS:
                 result = examine_row(tus, row)
                 if process.died:
-                    deaths.append(f"at {row.number} ({process.last_words})")
+                    deaths.append((row.number, process.last_words))
                     process.again()
                     result = examine_row(tus, row)
                 results.append(result)
@@ -229,7 +233,9 @@ def reasons(title: str, findings: Findings) -> Iterator[str]:
     """Why each MUST and SHOULD fails, for the list below the table."""
     yield f"**{title}**\n"
     if findings.deaths:
-        yield f"* The process ended, seen {', '.join(findings.deaths)}; it was started again."
+        rows = ", ".join(number for number, _ in findings.deaths)
+        words = "; ".join(sorted({words for _, words in findings.deaths}))
+        yield f"* Its process ended, seen at {rows}, with `{words}`; it was started again."
     for result in findings.results:
         if result.outcome is Outcome.FAILED and result.level not in _ADVICE:
             yield f"* {result.row.number} ({result.level}): {result.reason}."

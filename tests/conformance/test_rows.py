@@ -146,7 +146,7 @@ FAULTS = {
     "metadata-of-parts": "T162",
     "patch-on-final": "T163",
     "400-for-final": "T163",
-    "parts-used-once": "T164",
+    "parts-counted-once": "T164",
     "any-part": "T165",
     "odd-concat-taken": "T166",
     "no-maximum ": "T167",

@@ -124,7 +124,10 @@ def arrived(tus: Tus, url: str, offset: int) -> None:
 
 def _look(tus: Tus, url: str) -> int:
     """The offset; -1 while the upload is locked."""
-    text = tus.head(url).get("Upload-Offset") or ""
+    try:
+        text = tus.head(url).get("Upload-Offset") or ""
+    except NoAnswer:
+        return -1
     return int(text) if text.isdigit() else -1
 
 
@@ -132,10 +135,7 @@ def _until_noticed(tus: Tus, url: str) -> None:
     """Waits until the server is seen to hold the stalled PATCH, for half a second at most."""
     give_up = time.monotonic() + 0.5
     while time.monotonic() < give_up:
-        try:
-            if _look(tus, url) != 0:
-                return
-        except NoAnswer:
+        if _look(tus, url) != 0:
             return
         time.sleep(_PAUSE)
 
