@@ -1,4 +1,4 @@
-"""tus-js-client from npm in Node, against a real server: whole, paused, cut, killed, in parallel."""
+"""tus-js-client from npm in Node, with a real server: paused, cut, killed, in parallel."""
 
 from __future__ import annotations
 
@@ -135,7 +135,10 @@ def test_patch_in_the_clothes_of_post(client: Client, world: World, make_file: M
     world.check(run.url, path.read_bytes())
 
 
-STREAM = {"source": "stream", "options": {"uploadLengthDeferred": True, "chunkSize": 128 * KIB}}
+STREAM: dict[str, Any] = {
+    "source": "stream",
+    "options": {"uploadLengthDeferred": True, "chunkSize": 128 * KIB},
+}
 
 
 @pytest.mark.parametrize("size", [500 * KIB, 100])
@@ -223,7 +226,7 @@ def test_another_process_goes_on(
     client: Client, world: World, make_file: MakeFile, tmp_path: Path, parts: int
 ) -> None:
     path = make_file(3 * MIB)
-    told = {
+    told: dict[str, Any] = {
         "source": "file" if parts == 1 else "bytes",
         "storage": str(tmp_path / "urls.json"),
         "options": {"chunkSize": 256 * KIB, "parallelUploads": parts},
@@ -253,7 +256,7 @@ def test_what_has_expired_is_begun_anew(
 ) -> None:
     """Also what was terminated elsewhere: the client drops the URL that it has stored."""
     path = make_file(MIB)
-    told = {
+    told: dict[str, Any] = {
         "source": "file",
         "storage": str(tmp_path / "urls.json"),
         "options": {"chunkSize": 256 * KIB},
