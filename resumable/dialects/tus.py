@@ -42,6 +42,8 @@ EXTENSIONS = (
     "concatenation-unfinished",
 )
 _METHODS = ("HEAD", "PATCH", "DELETE", "GET")
+# wsgiref.validate, under which many an app is developed, demands a type for no bytes too.
+_NO_CONTENT = ("Content-Type", "text/plain")
 _OVERRIDE = "x-http-method-override"
 # Its clients give up at most 4xx, and are told elsewhere that nothing arrives any more.
 _STATUS = {499: 400, 408: 503}
@@ -153,10 +155,12 @@ class TusDialect:
             return Response(204, (*_offset(status), *expires))
         if request.method == "POST":
             offset = _offset(status) if _brings_bytes(request) else ()
-            return Response(201, (("Location", self._location(request, status)), *offset, *expires))
+            location = ("Location", self._location(request, status))
+            return Response(201, (_NO_CONTENT, location, *offset, *expires))
         return Response(
             200,
             (
+                _NO_CONTENT,
                 *_offset(status),
                 *_length(status),
                 *_words(status),
