@@ -6,7 +6,6 @@ from resumable.ending import Ender
 from resumable.errors import (
     BadRequest,
     Conflict,
-    Forbidden,
     IdleTimeout,
     Interrupted,
     NotFound,
@@ -17,7 +16,7 @@ from resumable.herald import Herald
 from resumable.interfaces import Payload
 from resumable.model import State, Status
 from resumable.operations import Append, ById, Caller, Create, Known, Place
-from resumable.receiving import Receiver
+from resumable.receiving import Receiver, check_takes_bytes
 from resumable.registry import Registry
 
 
@@ -93,10 +92,7 @@ class Appender:
             raise
 
     def _append(self, operation: Append, caller: Caller, payload: Payload, status: Status) -> Known:
-        if status.upload.partials:
-            raise Forbidden(
-                "This upload is made of others and takes no bytes itself.", code="concatenation"
-            )
+        check_takes_bytes(status)
         _check_offset(operation, status)
         if status.state is State.COMPLETE:
             return self._append_nothing(operation, payload, status)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from resumable.ending import Ender
 from resumable.errors import BadRequest, UploadError
 from resumable.herald import Herald
-from resumable.model import Status
+from resumable.model import Finished, Status
 from resumable.operations import Caller, Concatenate, Known
 from resumable.registry import Registry
 
@@ -62,13 +63,25 @@ class Concatenator:
         self._registry.authorize(caller, "append", status.upload)
         return self._ender.finish_whole(status)
 
-    def release(self, status: Status) -> None:
+    def measured(self, status: Status) -> Status:
+        """With the length of an upload that still waits, once all of its pieces have one."""
+        if status.finished is not None or not status.upload.partials or status.length is not None:
+            return status
+        pieces = {id: self._store.load(id) for id in set(status.upload.partials)}
+        known = {id: piece.length for id, piece in pieces.items() if piece is not None}
+        lengths = [known.get(id) for id in status.upload.partials]
+        if None in lengths:
+            return status
+        total = sum(length for length in lengths if length is not None)
+        return replace(status, facts={**status.facts, "length": total})
+
+    def release(self, finished: Finished | None) -> None:
         """A partial upload is finished: so may be those that waited for it."""
-        if not status.upload.partial or status.finished is None:
+        if finished is None or not finished.partial:
             return
         # Notes that came while it was being finished are in no earlier look.
-        current = self._store.load(status.upload.id) or status
-        for name in current.facts:
+        current = self._store.load(finished.id)
+        for name in () if current is None else current.facts:
             if name.startswith(_AWAITED):
                 self._release(name.removeprefix(_AWAITED))
 

@@ -38,9 +38,19 @@ class Ender:
         if status is None:
             raise NotFound("Upload not found")
         self._registry.authorize(caller, "finish", status.upload)
-        if status.state is State.RECEIVING:
+        if status.state is State.RECEIVING and status.upload.partials:
+            status = self._joined(status)
+        elif status.state is State.RECEIVING:
             status = self._close(operation, status, standing)
         return Completed(self.complete(status))
+
+    def _joined(self, status: Status) -> Status:
+        status = self.finish_whole(status)
+        if status.finished is None:
+            raise BadRequest(
+                "This upload is made of others, which are not all finished.", code="missing-bytes"
+            )
+        return status
 
     def _close(self, operation: Finish, status: Status, standing: Standing) -> Status:
         """From RECEIVING to a finished object, or an error that changes nothing."""

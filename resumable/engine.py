@@ -19,6 +19,7 @@ from resumable.operations import (
     Browse,
     Caller,
     Cancel,
+    Completed,
     Concatenate,
     Configuration,
     Configure,
@@ -96,7 +97,7 @@ class Engine:
             case Deposit():
                 return self._depositor.deposit(operation, caller, payload, late)
             case Finish():
-                return self._ender.finish(operation, caller)
+                return self._finish(operation, caller)
             case Inspect():
                 return self._inspect(operation, caller)
             case Create():
@@ -124,8 +125,13 @@ class Engine:
         """See `Ender.delete`."""
         self._ender.delete(finished)
 
+    def _finish(self, operation: Finish, caller: Caller) -> Completed:
+        completed = self._ender.finish(operation, caller)
+        self._concatenator.release(completed.finished)
+        return completed
+
     def _released(self, known: Known) -> Known:
-        self._concatenator.release(known.status)
+        self._concatenator.release(known.status.finished)
         return known
 
     def _inspect(self, operation: Inspect, caller: Caller) -> Known:
@@ -136,7 +142,7 @@ class Engine:
         self._registry.authorize(caller, "inspect", status.upload)
         status = self._completed(status)
         if operation.sequential or status.upload.sequential:
-            status = self._ender.finish_whole(status)
+            status = self._concatenator.measured(self._ender.finish_whole(status))
         return self._released(Known(status, self.chunk_size))
 
     def _completed(self, status: Status) -> Status:

@@ -10,6 +10,7 @@ from resumable.errors import (
     BadRequest,
     Conflict,
     DigestMismatch,
+    Forbidden,
     Interrupted,
     TooLarge,
     Unavailable,
@@ -155,6 +156,7 @@ class Receiver:
         """Bytes into an upload that is known to be there; `alone`: nobody else knows of it."""
         if not alone:
             self._registry.authorize(caller, "append", status.upload)
+        check_takes_bytes(status)
         if status.state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")
         facts = new_facts(operation, status)
@@ -267,6 +269,14 @@ class Receiver:
         if "chunk_size" in status.facts:
             return "These are more bytes than all chunks of this size may have."
         return f"Uploads may have at most {self._registry.limits.max_size} bytes."
+
+
+def check_takes_bytes(status: Status) -> None:
+    """Raise Forbidden for an upload that is made of others."""
+    if status.upload.partials:
+        raise Forbidden(
+            "This upload is made of others and takes no bytes itself.", code="concatenation"
+        )
 
 
 def _chunk_size(operation: Place, status: Status) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -450,5 +450,7 @@ def test_any_order(machine: type[TusMachine]) -> None:
 @pytest.mark.chaos
 @pytest.mark.parametrize("machine", MACHINES)
 def test_any_order_at_length(machine: type[TusMachine]) -> None:
-    many = settings(_WANTED, max_examples=1000, stateful_step_count=60)
+    many = settings(
+        _WANTED, max_examples=1000, stateful_step_count=60, phases=[Phase.generate, Phase.shrink]
+    )
     run_state_machine_as_test(machine, settings=many)
