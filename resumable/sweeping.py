@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from resumable.ending import Ender
-from resumable.errors import Conflict, UploadError
+from resumable.errors import Conflict, TooLarge, UploadError
 from resumable.herald import Herald
 from resumable.model import DAY, State, Status
 from resumable.registry import Registry
@@ -64,7 +64,9 @@ class Sweeper:
             self._ender.bury(status)
             return "expired"
         if status.upload.sequential and status.state is State.RECEIVING:
-            status = self._ender.finish_whole(status)
+            # A whole may turn out too large with the length of its last piece: it has to expire.
+            with suppress(TooLarge):
+                status = self._ender.finish_whole(status)
             if status.state is not State.RECEIVING:
                 return "finished"
         if status.state is State.RECEIVING:

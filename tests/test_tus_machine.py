@@ -70,6 +70,11 @@ class Known:
         return self.joined if self.parts else self.length == len(self.content)
 
     @property
+    def oversize(self) -> bool:
+        """Whether a final upload has turned out to be larger than uploads may be."""
+        return sum(len(part.content) for part in self.parts) > MOST
+
+    @property
     def computable(self) -> int | None:
         """The length of a final upload, once that of all its parts is known."""
         lengths = [part.length for part in self.parts]
@@ -157,7 +162,9 @@ class TusMachine(RuleBasedStateMachine):
 
     def _grown(self, known: Known, data: bytes) -> None:
         known.content += data
-        known.changed = known.met = self.now
+        known.met = self.now
+        if data:
+            known.changed = self.now
         self._settle(known)
 
     def _settle(self, known: Known) -> None:
@@ -169,7 +176,8 @@ class TusMachine(RuleBasedStateMachine):
 
     def _join(self, final: Known) -> None:
         lost = final.doomed or final.deleted or final.expired
-        if final.joined or lost or not all(part.whole for part in final.parts):
+        whole = all(part.whole for part in final.parts)
+        if final.joined or lost or final.oversize or not whole:
             return
         final.joined = True
         final.content = b"".join(part.content for part in final.parts)
@@ -183,7 +191,11 @@ class TusMachine(RuleBasedStateMachine):
         answer = self.ask("HEAD", known.path)
         if not self.there(known, answer):
             return
+        if known.oversize and answer.status == 413:
+            assert all(part.whole and not part.deleted for part in known.parts)
+            return
         assert answer.status == 200, answer
+        assert known.doomed or not known.oversize or not all(one.whole for one in known.parts)
         headers = answer.headers
         assert headers["cache-control"] == "no-store"
         for name in ("upload-metadata", "upload-concat"):
@@ -322,7 +334,7 @@ class TusMachine(RuleBasedStateMachine):
         elif known.whole and known.partial and answer.status == 200:
             assert answer.body == known.content
         else:
-            assert answer.status in GONE, (known, answer)
+            assert answer.status in (*GONE, *[413] * known.oversize), (known, answer)
 
     @rule(target=uploads, parts=st.lists(uploads, min_size=1, max_size=4), absolute=st.booleans())
     def concat(self, parts: list[Known], absolute: bool) -> Known:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resumable import ResumableUploads
+from resumable import Limits, ResumableUploads
+from resumable.engine import Engine
 from resumable.model import Finished
 from tests.calls import Answer, call
 from tests.clients.world import KIB, World
@@ -212,3 +215,22 @@ def test_the_length_of_a_whole_is_told_as_soon_as_its_pieces_have_one(
     head = tus(app, "HEAD", final).headers
     assert head["upload-length"] == "27"
     assert "upload-offset" not in head
+
+
+def test_a_whole_that_turns_out_too_large_expires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused where somebody asks, and no sweep stumbles over it."""
+    later = [0.0]
+    engine = partial(Engine, clock=lambda: time.time() + later[0])
+    monkeypatch.setattr("resumable.wsgi.Engine", engine)
+    limits = Limits(max_size=30, expiry=100, grace=10)
+    app = ResumableUploads(None, tmp_path / "data", durability="process", limits=limits)
+    piece = create(app, Upload_Defer_Length="1", Upload_Concat="partial")
+    final = create(app, Upload_Concat=f"final;{piece} {piece}")
+    assert patch(app, piece, 0, DATA[:20], Upload_Length="20").status == 204
+    assert tus(app, "HEAD", final).status == 413
+    assert app.uploads.sweep().expired == 0
+    later[0] = 200
+    assert app.uploads.sweep().expired == 2
+    assert tus(app, "HEAD", final).status == 404
