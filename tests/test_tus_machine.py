@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -459,6 +460,10 @@ class TusMachine(RuleBasedStateMachine):
             self._check_head(known)
         for known in self.known:
             self._check_get(known)
+        self.told_at_once_and_once()
+
+    @invariant()
+    def told_at_once_and_once(self) -> None:
         heard = [one.id for one in self.host.heard]
         assert sorted(heard) == sorted(self.done), "not told once of each finished file"
 
@@ -490,7 +495,7 @@ _WANTED = settings(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_any_order(machine: type[TusMachine]) -> None:
-    few = settings(_WANTED, max_examples=60, stateful_step_count=30, derandomize=True)
+    few = settings(_WANTED, max_examples=150, stateful_step_count=30, derandomize=True)
     run_state_machine_as_test(machine, settings=few)
 
 
