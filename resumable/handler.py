@@ -78,6 +78,7 @@ class Handler:
 
         `outline` is the request as far as it can be told unchecked: method, path, headers.
         """
+        bodiless = outline.method == "HEAD"
         body, outline = empty_body(), dialect.meant(outline)
         try:
             body = incoming.body()
@@ -107,7 +108,7 @@ class Handler:
             )
             response = self._refusal(dialect, outline, body, broken)
         response = self._cors.apply(outline, response.with_headers(*dialect.always))
-        if outline.method == "HEAD" or response.status in (204, 304):
+        if bodiless or response.status in (204, 304):
             response = response.without_body()
         return response
 

@@ -111,7 +111,8 @@ def metadata(request: Request) -> Metadata:
         if key in values:
             raise BadRequest(f"Upload-Metadata has the key {key!r} twice.")
         values[key] = value.decode("utf-8", "replace")
-    return Metadata(raw, values)
+    # Between pairs there may be tabs, with which no header can be answered.
+    return Metadata(raw.replace("\t", " "), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def concat(request: Request, mount: str) -> Concat | None:
         return Concat(raw)
     kind, separator, listed = raw.partition(";")
     urls = listed.split(" ")
-    if kind != "final" or not separator or not all(urls) or not raw.isascii():
+    if kind != "final" or not separator or not all(urls) or not _can_be_repeated(raw):
         raise BadRequest(
             'Upload-Concat must be "partial", or "final;" and the URLs of partial uploads with one '
             "space between two."
@@ -156,6 +157,11 @@ def _id_in(url: str, mount: str) -> str:
     if folder.rpartition("/")[2] not in (mount.rpartition("/")[2], ".", ""):
         raise BadRequest(f"{url:.100} in Upload-Concat is no upload of this server.")
     return unquote(id)
+
+
+def _can_be_repeated(raw: str) -> bool:
+    """Whether a header may say it: the rules for those that are sent are stricter."""
+    return raw.isascii() and raw.isprintable()
 
 
 def _decoded(encoded: str) -> bytes | None:
