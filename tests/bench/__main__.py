@@ -61,6 +61,22 @@ def workloads(scale: float) -> list[Workload]:
             0.75,
         ),
         Workload(
+            "1 GiB by tus in PATCHes of 8 MiB",
+            "MiB/s",
+            big / MIB,
+            lambda c: clients.patches(c, big, 8 * MIB),
+            lambda c: clients.bare_chunks(c, big, 8 * MIB),
+            0.9,
+        ),
+        Workload(
+            "1 GiB by tus in one PATCH",
+            "MiB/s",
+            big / MIB,
+            lambda c: clients.patches(c, big, big),
+            lambda c: clients.bare_request(c, big),
+            0.9,
+        ),
+        Workload(
             "8 parallel uploads of 128 MiB, raw chunks of 8 MiB",
             "MiB/s",
             8 * each / MIB,

@@ -9,6 +9,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 MIB = 1024 * 1024
 _BUFFER = memoryview(os.urandom(8 * MIB))
@@ -22,6 +23,7 @@ class Client:
     host: str
     port: int
     requests: int = 0
+    location: str = ""
     _socket: socket.socket = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class Client:
         fields = dict(
             line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line
         )
+        self.location = _location(head)
         length = int(fields.get(b"content-length", b"0"))
         while len(body) < length:
             body += self._more()
@@ -74,6 +77,13 @@ class Client:
         if not piece:
             raise RuntimeError("the server hung up")
         return piece
+
+
+def _location(head: bytes) -> str:
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"location:"):
+            return line[9:].strip().decode("ascii")
+    return ""
 
 
 def bare_chunks(client: Client, total: int, chunk: int) -> None:
@@ -126,6 +136,35 @@ def raw_files(client: Client, count: int, size: int) -> None:
     """Small files, a raw chunk and a finish each: two requests."""
     for _ in range(count):
         raw_chunks(client, size, size)
+
+
+def patches(client: Client, total: int, chunk: int, path: str = "/files/") -> str:
+    """A file by tus in PATCHes of one size; its URL."""
+    version = {"Tus-Resumable": "1.0.0"}
+    told = {**version, "Upload-Length": total, "Upload-Metadata": "filename YQ==,filetype Yi9j"}
+    client.send("POST", path, told, [])
+    url = urlsplit(urljoin(f"http://bench{path}", client.location)).path
+    for start in range(0, total, chunk):
+        headers = {
+            **version,
+            "Upload-Offset": start,
+            "Content-Type": "application/offset+octet-stream",
+        }
+        whole, rest = divmod(chunk, len(_BUFFER))
+        client.send("PATCH", url, headers, [_BUFFER] * whole + [_BUFFER[:rest]])
+    return url
+
+
+def patched_files(client: Client, count: int, size: int, path: str = "/files/") -> None:
+    """Small files by tus: a POST and a PATCH each."""
+    for _ in range(count):
+        patches(client, size, size, path)
+
+
+def bare_request(client: Client, total: int) -> None:
+    """A file in one request to the bare app."""
+    whole = total // len(_BUFFER)
+    client.send("PUT", f"/?{secrets.token_hex(8)},0", {}, [_BUFFER] * whole)
 
 
 def _send_form(
