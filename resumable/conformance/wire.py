@@ -17,6 +17,9 @@ from resumable.conformance.model import Exchange
 
 Fields = tuple[tuple[str, str], ...]
 _SHOWN_AT_MOST = 160
+# No row asks for an answer that is longer or takes longer than this.
+_BODY_SECONDS = 60.0
+_BODY_AT_MOST = 64 * 1024 * 1024
 _HIDDEN = {"host", "connection", "user-agent"}
 _TOLD = ("upload-", "tus-", "access-control-", "location", "cache-control", "allow", "content-")
 
@@ -158,24 +161,32 @@ class Flow:
     def answer(self) -> Answer:
         """The response, whole. Raises NoAnswer."""
         response = HTTPResponse(self._connection, method=self._method)
-        broken = False
         try:
             response.begin()
-            try:
-                body = response.read()
-            except IncompleteRead as part:
-                body, broken = part.partial, True
+            body = self._body(response)
         except TimeoutError as error:
             spent = time.monotonic() - self._begun
-            raise self._silence(f"no answer within {spent:.0f} s") from error
+            raise self._silence(f"no whole answer within {spent:.0f} s") from error
         except (OSError, HTTPException) as error:
             raise self._silence(_said(error)) from error
         finally:
             response.close()
+        broken = bool(response.length)
         fields = tuple(response.getheaders())
         received = _shown_answer(response.status, response.reason, fields, len(body))
         exchange = Exchange(self.sent, received)
         return Answer(response.status, response.reason, fields, body, exchange, broken)
+
+    def _body(self, response: HTTPResponse) -> bytes:
+        """What comes of the body; it may be cut short. Raises TimeoutError where it never ends."""
+        give_up = time.monotonic() + _BODY_SECONDS
+        body = bytearray()
+        with suppress(IncompleteRead):
+            while piece := response.read1(65536):
+                body += piece
+                if time.monotonic() > give_up or len(body) > _BODY_AT_MOST:
+                    raise TimeoutError
+        return bytes(body)
 
     def raw(self, quiet: float) -> bytes:
         """All that comes until the server closes, or says nothing for `quiet` seconds."""
@@ -217,8 +228,10 @@ def header_field(text: str) -> tuple[str, str]:
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, ConnectionError | HTTPException):
+    if isinstance(error, ConnectionError):  # http.client's RemoteDisconnected is one
         return "the connection was closed without an answer"
+    if isinstance(error, HTTPException):
+        return f"the answer is no HTTP ({type(error).__name__})"
     return f"the connection failed: {error}"
 
 

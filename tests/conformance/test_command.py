@@ -6,8 +6,12 @@ import json
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from xml.etree import ElementTree
 
 import pytest
@@ -176,6 +180,77 @@ def test_words_that_are_none(words: list[str]) -> None:
     result = conformance(*words)
     assert result.exit_code == 2
     assert "Usage:" in result.stderr
+
+
+class Page(BaseHTTPRequestHandler):
+    """A server that has never heard of tus."""
+
+    status = 200
+
+    def answer(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", "14")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"<html>Hi</html"[:14])
+
+    do_OPTIONS = do_POST = do_HEAD = do_PATCH = do_DELETE = do_GET = do_PUT = answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
+
+
+class Nothing(Page):
+    status = 404
+
+
+class Garbage(BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.sendall(b"220 mail.example ESMTP\r\n")
+
+
+class CutShort(Page):
+    """Its answers promise more than comes."""
+
+    def answer(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"short")
+
+    do_OPTIONS = do_POST = do_HEAD = do_PATCH = do_DELETE = do_GET = do_PUT = answer
+
+
+@contextmanager
+def serving(handler: type[BaseRequestHandler]) -> Iterator[str]:
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/files"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("handler", [Page, Nothing, CutShort])
+def test_what_is_no_tus_server(handler: type[Page]) -> None:
+    with serving(handler) as url:
+        result = conformance(url, "--timeout", "2")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert "Error" not in result.output
+    failed = result.stdout.splitlines()[-1]
+    assert failed.startswith("MUST rows that fail: ")
+    assert "T006" in failed
+
+
+def test_what_is_no_http() -> None:
+    with serving(Garbage) as url:
+        result = conformance(url)
+    assert result.exit_code == 2
+    assert "the answer is no HTTP" in result.stderr
 
 
 # ---------------------------------------------------------------- logins, certificates, metadata
