@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import chromium, context, page
 from tests.clients.world import World, run_world
+
+__all__ = ["chromium", "context", "page"]
 
 MakeFile = Callable[[int], Path]
 

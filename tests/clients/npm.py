@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import REPOSITORY, blocks_of
+
 HERE = Path(__file__).parent
 PACKAGES = {
     "tus-js-client": "tus-js-client@4.3.1",
@@ -94,3 +96,13 @@ def _cache() -> Path:
 
 def _modules() -> Path:
     return _cache() / "node_modules"
+
+
+def documented(text: str) -> str:
+    """The one script on the page about tus that has this text in it."""
+    (found,) = [
+        block.source
+        for block in blocks_of(REPOSITORY / "docs/tus.md")
+        if block.language == "js" and text in block.source
+    ]
+    return found

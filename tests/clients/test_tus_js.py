@@ -272,6 +272,25 @@ def test_what_has_expired_is_begun_anew(
     world.check(second.url, path.read_bytes())
 
 
+def test_the_script_in_the_docs(world: World, make_file: MakeFile, tmp_path: Path) -> None:
+    """It is stopped in the middle, and its second run goes on."""
+    path = make_file(6 * MIB)
+    script = npm.furnish(tmp_path / "script") / "send.mjs"
+    with FaultProxy(world.server.host, world.server.port, [{"c2s_cut": 3 * MIB}, {}]) as proxy:
+        here = npm.documented("createReadStream").replace(
+            "127.0.0.1:8000", f"127.0.0.1:{proxy.port}"
+        )
+        script.write_text(here.replace("retryDelays: [0, 1000, 3000, 5000]", "retryDelays: []"))
+        code, out, err = npm.end(npm.start(script, str(path)))
+        assert (code, out) == (1, ""), err
+        script.write_text(here)
+        code, out, err = npm.end(npm.start(script, str(path)))
+    assert (code, err) == (0, "")
+    url = out.strip()
+    world.check(url, path.read_bytes())
+    assert len(proxy.log) <= 3
+
+
 # ---------------------------------------------------------------- bad weather
 
 
