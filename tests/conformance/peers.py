@@ -55,7 +55,13 @@ def _pip(*packages: str) -> tuple[str, ...]:
     )
 
 
+_OURS = (
+    "env PYTHONPATH={here}/../../.. CONFORMANCE_STORAGE={data}/files "
+    f"{sys.executable} -m gunicorn --worker-class gthread --threads 8 --no-control-socket "
+    "-b 127.0.0.1:{port} tests.conformance.own_app:app"
+)
 PEERS = (
+    Peer("wsgi-resumable", "0.1.0", (), _OURS, "/files/"),
     Peer(
         "tusd",
         "2.9.1",
@@ -230,15 +236,16 @@ def header() -> str:
 
 
 def reasons(title: str, findings: Findings) -> Iterator[str]:
-    """Why each MUST and SHOULD fails, for the list below the table."""
+    """Why each MUST and SHOULD fails, for the list below the table; nothing where none does."""
+    failed = [r for r in findings.results if r.outcome is Outcome.FAILED and r.level not in _ADVICE]
+    if not failed and not findings.deaths:
+        return
     yield f"**{title}**\n"
     if findings.deaths:
         rows = ", ".join(number for number, _ in findings.deaths)
         words = "; ".join(sorted({words for _, words in findings.deaths}))
         yield f"* Its process ended, seen at {rows}, with `{words}`; it was started again."
-    for result in findings.results:
-        if result.outcome is Outcome.FAILED and result.level not in _ADVICE:
-            yield f"* {result.row.number} ({result.level}): {result.reason}."
+    yield from (f"* {one.row.number} ({one.level}): {one.reason}." for one in failed)
     yield ""
 
 
