@@ -5,7 +5,7 @@ BIND ?= 127.0.0.1:8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs bench chaos clean
+.PHONY: demo test lint docs bench bench-peers chaos clean
 
 demo: $(VENV)/.demo
 	$(BIN)/resumable demo --storage "$(STORAGE)" --bind "$(BIND)"
@@ -25,6 +25,9 @@ docs: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.objects
+
+bench-peers: $(VENV)/.test
+	$(BIN)/python -m tests.bench.peers
 
 chaos: $(VENV)/.test
 	$(BIN)/python -m pytest -m chaos --chaos
