@@ -68,7 +68,7 @@ class Tab:
 
     def urls(self, count: int = 1) -> list[str]:
         """The URLs of finished uploads, once the client has said so many."""
-        for _ in range(600):
+        for _ in range(400):
             lines = [line for line in self.said if "/files/" in line and "http" in line]
             lines = [line for line in lines if not line.startswith("Failed")]
             if len(lines) >= count:
@@ -207,7 +207,7 @@ LIVE = """
   const bytes = Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 255);
   const stream = new Blob([bytes]).stream();
   const upload = new tus.Upload(stream.getReader(), {
-    endpoint: "/files/",
+    endpoint: location.origin + "/files/",
     chunkSize,
     uploadLengthDeferred: true,
     onSuccess: () => console.log(upload.url),
