@@ -47,3 +47,15 @@ def test_one_that_is_larger_than_the_budget_goes_alone() -> None:
     assert memory.taken == 100
     memory.give_back(buffer, 150)
     assert memory.taken == 0
+
+
+def test_what_others_hold_is_counted_while_they_hold_it() -> None:
+    memory = Memory(100, patience=0.01)
+    with memory.reserved(60):
+        assert memory.taken == 60
+        with pytest.raises(Unavailable), memory.reserved(41):
+            raise AssertionError("there was no room")
+    assert memory.taken == 0
+    with memory.reserved(150):
+        assert memory.taken == 100
+    assert memory.taken == 0

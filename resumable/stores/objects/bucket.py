@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
+from resumable.model import MIB
+
 
 class Missing(Exception):
     """There is no such object, or no such unfinished one, any more."""
@@ -76,6 +78,9 @@ class Found:
     crc32c: int | None = None
 
 
+# What joining may hold where bytes pass through here: a block, its successor, and one on its way.
+JOINING = 48 * MIB
+
 # An `io.BytesIO` is sent whole, from its first byte.
 Data = bytes | io.BytesIO
 
@@ -129,7 +134,10 @@ class Bucket(Protocol):
         """Remove objects; those that are missing already are no error."""
 
     def join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
-        """One object out of pieces, visible at once. Raises Missing, Occupied."""
+        """One object out of pieces, visible at once; holds `JOINING` bytes of them at most.
+
+        Raises Missing, Occupied.
+        """
 
     def url(self, key: str, expires: int, content_type: str, disposition: str) -> str | None:
         """A URL that anybody may read the object by for `expires` seconds; None: cannot sign."""

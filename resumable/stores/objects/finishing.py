@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from resumable.digests import join_crc32c
 from resumable.errors import Broken, Conflict, DigestMismatch, NotFound, Unavailable
 from resumable.interfaces import Describe
 from resumable.model import KIB, Finished, State, Upload
-from resumable.stores.objects.bucket import Description, Missing, Occupied, Part, Piece
+from resumable.stores.objects.bucket import JOINING, Description, Missing, Occupied, Part, Piece
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.manifest import Done, End, dump_finished, load_finished
 from resumable.stores.objects.names import DONE, MANIFEST, VERDICT
@@ -148,7 +148,7 @@ class Finisher:
         sources = _sources(end)
         if sources and length:
             whole = [Piece(one[0], 0, one[1], one[1]) for one in sources if one[1]]
-            self._bucket.join(whole, key, description)
+            self._join(whole, key, description)
         elif known.native is None and length <= known.part_size:
             with self._room.filled(known, 0, length) as buffer:
                 self._bucket.put(key, buffer, description=description)
@@ -166,6 +166,10 @@ class Finisher:
             ]
             if sum(piece.end - piece.start for piece in pieces) != length:
                 raise Missing(key)
+            self._join(pieces, key, description)
+
+    def _join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
+        with self._room.memory.reserved(JOINING):
             self._bucket.join(pieces, key, description)
 
     def _join_parts(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from resumable.errors import Unavailable
 from resumable.forking import renew_after_fork
@@ -38,7 +40,22 @@ class Memory:
         `beside` bytes more are counted, for what it is filled from. Raises Unavailable when none
         is free for a while.
         """
-        counted = min(size + beside, self._budget)
+        self._count(min(size + beside, self._budget))
+        return self._made(size)
+
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Room for bytes that somebody else holds. Raises Unavailable as `take` does."""
+        counted = min(size, self._budget)
+        self._count(counted)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += counted
+                self._changed.notify_all()
+
+    def _count(self, counted: int) -> None:
         with self._changed:
             if not self._changed.wait_for(lambda: self._left >= counted, self._patience):
                 raise Unavailable(
@@ -47,7 +64,6 @@ class Memory:
                     retry_after=5,
                 )
             self._left -= counted
-        return self._made(size)
 
     def try_take(self, size: int) -> io.BytesIO | None:
         """A buffer if there is room for it at once."""
