@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
+from resumable.engine import Engine
 from resumable.errors import (
     BadRequest,
     Conflict,
@@ -20,11 +24,13 @@ from resumable.errors import (
     Unavailable,
     UploadError,
 )
-from resumable.model import DAY, Digest, State, Status
+from resumable.interfaces import Store
+from resumable.model import DAY, Digest, Limits, State, Status
 from resumable.operations import (
     Append,
     ByClientId,
     ById,
+    Caller,
     Cancel,
     Cancelled,
     Concatenate,
@@ -35,8 +41,11 @@ from resumable.operations import (
     Known,
     Retrieve,
 )
+from resumable.stores.local import LocalStore
+from resumable.testing.bucket import Contents
 from resumable.testing.chunk_client import Body
-from tests.engine_world import EngineWorld
+from tests.engine_world import Ears, EngineWorld
+from tests.stores.test_objects import store_on
 
 ANOTHER = Digest("sha1", hashlib.sha1(b"another").digest())
 
@@ -448,3 +457,49 @@ def test_a_storage_that_fails_at_the_join_is_asked_again(monkeypatch: pytest.Mon
     assert append(world, piece, 0, Body(b"hello")).finished is not None
     monkeypatch.undo()
     assert world.status(ById(final.upload.id)).finished is not None
+
+
+# ---------------------------------------------------------------- races
+
+
+def on_disk(folder: Path) -> Callable[[], Store]:
+    return lambda: LocalStore(folder, durability="process", free_space=0)
+
+
+def in_bucket(folder: Path) -> Callable[[], Store]:
+    contents = Contents()
+    return lambda: store_on(contents, part_size=16)
+
+
+@pytest.mark.parametrize("storage", [on_disk, in_bucket])
+def test_the_last_request_twice_at_once(
+    storage: Callable[[Path], Callable[[], Store]], tmp_path: Path
+) -> None:
+    """One object, whoever was first; each is told of it, or to look again."""
+    make_store, ears = storage(tmp_path), Ears()
+    engines = [Engine(make_store(), ears, limits=Limits(free_space=0)) for _ in range(2)]
+    for _ in range(15):
+        create = Create(length=40, sequential=True, append=True)
+        born = engines[0].perform(create, Caller(None), Body(b"0" * 25))
+        assert isinstance(born, Known)
+        id = born.status.upload.id
+        barrier = Barrier(2)
+
+        def last(engine: Engine, id: str = id, barrier: Barrier = barrier) -> int:
+            barrier.wait(10)
+            try:
+                append = Append(reference=ById(id), offset=25)
+                outcome = engine.perform(append, Caller(None), Body(b"1" * 15))
+            except UploadError as error:
+                return error.status
+            assert isinstance(outcome, Known)
+            return 200 if outcome.status.finished is not None else 0
+
+        with ThreadPoolExecutor(2) as pool:
+            answers = sorted(pool.map(last, engines))
+        assert answers[0] == 200, answers
+        assert answers[1] in (200, 409, 413, 503), answers
+        store = make_store()
+        (found,) = [one for one in store.list_finished() if one.id == id]
+        assert b"".join(store.read(found, 0, 40)) == b"0" * 25 + b"1" * 15
+        assert ("completed", id) in ears.heard

@@ -351,6 +351,9 @@ def _is_upload(session: Session) -> bool:
     known = session.ledger
     if known.state is State.RECEIVING:
         session.find_data()
+        if session.data is None:
+            # A finish seals before it takes that name away: it may have done both just now.
+            session.refresh()
     if known.upload is None:
         return False
     return session.data is not None or known.state is not State.RECEIVING

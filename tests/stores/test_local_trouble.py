@@ -1013,3 +1013,31 @@ def test_root_is_a_path(root: Path) -> None:
     assert repr(LocalStore(str(root))) == f"LocalStore({str(root)!r})"
     with pytest.raises(ValueError, match="full, process"):
         LocalStore(root, durability="maybe")
+
+
+class FinishingDisk(Disk):
+    """Lets somebody else finish right before it opens a data file."""
+
+    def __init__(self) -> None:
+        self.first: Callable[[], object] = lambda: None
+
+    def open(self, path: Path, *, append: bool = False, create: bool = False) -> int:
+        if path.name.endswith(".data"):
+            first, self.first = self.first, lambda: None
+            first()
+        return super().open(path, append=append, create=create)
+
+
+def test_an_upload_that_is_finished_in_the_middle_of_a_look_is_known(tmp_path: Path) -> None:
+    """Its data has another name now: whoever does not look again takes it for unknown."""
+    disk = FinishingDisk()
+    here = LocalStore(tmp_path, free_space=0, disk=disk)
+    there = LocalStore(tmp_path, free_space=0)
+    upload = an_upload()
+    there.begin(upload)
+    place(there, upload, 0, b"hello")
+    there.close()
+    disk.first = lambda: finish(there, upload, 5)
+    status = here.load(upload.id)
+    assert status is not None
+    assert status.state is State.COMPLETE
