@@ -311,11 +311,32 @@ def test_what_patch_and_delete_say() -> None:
 
 
 @pytest.mark.parametrize(("path", "location"), [("/files/", ID), ("/files", f"files/{ID}")])
-def test_a_location_is_relative(path: str, location: str) -> None:
+def test_a_program_gets_a_location_beside_the_request(path: str, location: str) -> None:
     """Right behind a proxy that takes a prefix away and says nothing of it."""
     answer = DIALECT.render(request("POST", path, root="/app"), Known(OPEN, 8))
     told = {"Location": location, **EXPIRES, **NOTHING}
     assert (answer.status, dict(answer.headers)) == (201, told)
+
+
+@pytest.mark.parametrize("path", ["/files/", "/files"])
+@pytest.mark.parametrize("label", [{"Origin": "http://a"}, {"Sec-Fetch-Site": "same-origin"}])
+@pytest.mark.parametrize(
+    ("root", "location"),
+    [
+        ("", f"/files/{ID}"),
+        ("/app", f"/app/files/{ID}"),
+        ("/\xfc ~", f"/%C3%BC%20~/files/{ID}"),
+    ],
+)
+def test_a_page_gets_a_location_from_the_root(
+    path: str, label: Mapping[str, str], root: str, location: str
+) -> None:
+    answer = DIALECT.render(request("POST", path, root=root, **label), Known(OPEN, 8))
+    assert dict(answer.headers)["Location"] == location
+
+
+def test_a_birth_with_bytes_tells_how_many() -> None:
+    path = "/files/"
     answer = DIALECT.render(request("POST", path, Content_Type=BYTES), Known(OPEN, 8))
     assert dict(answer.headers)["Upload-Offset"] == "4"
 

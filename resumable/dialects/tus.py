@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import quote
 
 from resumable.dialects import tus_words as words
 from resumable.errors import BadRequest, Forbidden, UploadError
@@ -188,7 +189,15 @@ class TusDialect:
         return json_response(status, told, headers)
 
     def _location(self, request: Request, status: Status) -> str:
-        """Relative, so that it is right behind every proxy (RFC 3986, 4.2)."""
+        """Without a host, which no server behind a proxy knows (RFC 3986, 4.2).
+
+        What is relative to the request's own URL is right even where a proxy strips a prefix and
+        says nothing of it, and is all that aiotus resolves beside whole URLs. tus-js-client
+        resolves it only against an endpoint with a host; pages say "/files/", so they get a path
+        from the root.
+        """
+        if _is_from_a_page(request):
+            return f"{quote(request.root, safe='/~')}{self._path}/{status.upload.id}"
         below = "" if request.path.endswith("/") else self._path.rpartition("/")[2] + "/"
         return below + status.upload.id
 
@@ -197,6 +206,11 @@ class TusDialect:
             return ()
         moment = formatdate(status.touched + self._expiry, usegmt=True)
         return (("Upload-Expires", moment),)
+
+
+def _is_from_a_page(request: Request) -> bool:
+    """Browsers label what their pages send; programs do not."""
+    return "origin" in request.headers or "sec-fetch-site" in request.headers
 
 
 def _append(request: Request, reference: ById) -> Append:

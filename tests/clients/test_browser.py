@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ input.addEventListener("change", () => send(input.files[0]));
 window.tus = tus;
 window.ready = true;
 """
+
+
+_FINISHED = re.compile(r"/files/[A-Za-z0-9_-]{22}")
 
 
 @pytest.fixture
@@ -76,10 +80,10 @@ class Tab:
     def urls(self, count: int = 1) -> list[str]:
         """The URLs of finished uploads, once the client has said so many."""
         for _ in range(400):
-            lines = [line for line in self.said if "/files/" in line and "http" in line]
-            lines = [line for line in lines if not line.startswith("Failed")]
-            if len(lines) >= count:
-                return [line[line.index("http") :].split()[0] for line in lines]
+            lines = [line for line in self.said if not line.startswith(("Failed", "["))]
+            paths = [found[0] for line in lines if (found := _FINISHED.search(line))]
+            if len(paths) >= count:
+                return [self.proxy.url + path for path in paths]
             self.page.wait_for_timeout(50)
         raise AssertionError(f"it never came to an end: {self.said}")
 
@@ -208,7 +212,7 @@ LIVE = """
   const bytes = Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 255);
   const stream = new Blob([bytes]).stream();
   const upload = new tus.Upload(stream.getReader(), {
-    endpoint: location.origin + "/files/",
+    endpoint: "/files/",
     chunkSize,
     uploadLengthDeferred: true,
     onSuccess: () => console.log(upload.url),
