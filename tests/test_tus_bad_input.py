@@ -595,7 +595,7 @@ def test_nothing_at_all_is_our_fault(
     usual: bool,
     body: bytes,
 ) -> None:
-    target = target.format(**place.ids) if target.startswith("{") else target
+    target = _named(target, place.ids)
     ordinary = {"Upload-Offset": "5", "Content-Type": BYTES} if method == "PATCH" else {}
     said = {**(ordinary if usual else {}), **headers}
     said = {key: _named(value, place.ids) for key, value in said.items()}

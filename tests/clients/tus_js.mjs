@@ -12,11 +12,18 @@ const sources = {
   stream: () => createReadStream(told.file).pipe(new PassThrough()),
 };
 
+const storage = told.storage && new tus.FileUrlStorage(told.storage);
+// Only what has a URL for each of its parts is stored.
+const parts = told.options.parallelUploads ?? 1;
+let created = 0;
 let pausing = false;
 async function pause() {
-  if (pausing) return;
+  if (pausing || created < parts) return;
   pausing = true;
   await upload.abort(told.then === "terminate");
+  while (storage && !(await storage.findAllUploads()).length) {
+    await new Promise((wake) => setTimeout(wake, 20));
+  }
   say("paused", { url: upload.url });
   if (told.then === "resume") upload.start();
   else process.exit(0);
@@ -24,8 +31,9 @@ async function pause() {
 
 const upload = new tus.Upload(sources[told.source ?? "bytes"](), {
   ...told.options,
-  ...(told.storage && { urlStorage: new tus.FileUrlStorage(told.storage) }),
+  ...(storage && { urlStorage: storage }),
   onAfterResponse(request, response) {
+    if (response.getStatus() === 201) created += 1;
     say("answer", {
       method: request.getMethod(),
       override: request.getHeader("X-HTTP-Method-Override"),
