@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from resumable.stores.filesystem import Filesystem
@@ -37,6 +37,8 @@ class Connections:
         except BaseException as error:
             if isinstance(error, Missing | Occupied) or is_answer(error):
                 self._give_back(lent)
+            else:
+                self._hang_up(lent)
             raise
         self._give_back(lent)
 
@@ -53,12 +55,23 @@ class Connections:
         with self._lock:
             if len(self._idle) < _MOST_IDLE:
                 self._idle.append(lent)
+                return
+        self._hang_up(lent)
 
     def close(self) -> None:
-        """Forget those that wait; the next operation makes a new one."""
+        """End those that wait; the next operation makes a new one."""
         with self._lock:
-            self._idle.clear()
+            idle, self._idle = self._idle, []
+        for lent in idle:
+            self._hang_up(lent)
         self._filesystem.close()
+
+    def _hang_up(self, lent: Any) -> None:
+        """An SSH connection has a thread that keeps it open until somebody ends it."""
+        client = getattr(lent, "client", None)
+        if "sftp" in lent.protocol and client is not None and not self._filesystem.shared:
+            with suppress(Exception):
+                client.close()
 
 
 def is_answer(error: BaseException) -> bool:

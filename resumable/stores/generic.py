@@ -8,7 +8,7 @@ import io
 import json
 import posixpath
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import IO, Any
@@ -42,7 +42,6 @@ from resumable.stores.objects.bucket import (
 
 _BLOCK = 4 * MIB
 # The bytes to be written, read through the file system that they are written to.
-_Blocks = Callable[[Any], Iterator[bytes]]
 
 
 class GenericBucket:
@@ -72,24 +71,27 @@ class GenericBucket:
         description: Description | None = None,
     ) -> bool:
         exclusive = description is not None and description.exclusive
-        stored = self._store(key, lambda fs: _blocks_of(data), description, if_absent or exclusive)
+        stored = self._store(key, _blocks_of(data), description, if_absent or exclusive)
         if exclusive and not stored:
             raise Occupied(key)
         return stored
 
     def join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
         """Through this process: the bytes are read and written once more."""
-        if not self._store(key, _reader_of(pieces), description, description.exclusive):
-            raise Occupied(key)
+        # Two connections: over SFTP an answer to a read takes those to writes under way with it.
+        with translated("read", key), self._connections.lend() as source:
+            exclusive = description.exclusive
+            if not self._store(key, _bytes_of(source, pieces), description, exclusive):
+                raise Occupied(key)
 
     def _store(
-        self, key: str, blocks: _Blocks, description: Description | None, if_absent: bool
+        self, key: str, blocks: Iterator[bytes], description: Description | None, if_absent: bool
     ) -> bool:
         """Whole under its name, or not at all; False where the name is taken."""
         with translated("write", key), writing(), self._connections.lend() as fs:
             if if_absent and exists(fs, key):
                 return False
-            with self._written(fs, blocks(fs)) as new:
+            with self._written(fs, blocks) as new:
                 with one_at_a_time(key) if if_absent else contextlib.nullcontext():
                     taken = if_absent and exists(fs, key)
                     if not taken:
@@ -226,18 +228,15 @@ def _blocks_of(data: Data | IO[bytes]) -> Iterator[bytes]:
     return iter(partial(file.read, _BLOCK), b"")
 
 
-def _reader_of(pieces: Sequence[Piece]) -> _Blocks:
-    def blocks(fs: Any) -> Iterator[bytes]:
-        for piece in pieces:
-            for at in range(piece.start, piece.end, _BLOCK):
-                end = min(piece.end, at + _BLOCK)
-                with translated("read", piece.key):
-                    block = read(fs, piece.key, at, end)
-                if len(block) != end - at:
-                    raise Missing(piece.key)
-                yield block
-
-    return blocks
+def _bytes_of(fs: Any, pieces: Sequence[Piece]) -> Iterator[bytes]:
+    for piece in pieces:
+        for at in range(piece.start, piece.end, _BLOCK):
+            end = min(piece.end, at + _BLOCK)
+            with translated("read", piece.key):
+                block = read(fs, piece.key, at, end)
+            if len(block) != end - at:
+                raise Missing(piece.key)
+            yield block
 
 
 def _metadata(description: Description) -> bytes:
