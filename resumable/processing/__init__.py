@@ -1,0 +1,1 @@
+"""Recordings made into what was wished: one local file in, files out, nothing else in reach."""
