@@ -37,6 +37,7 @@ class Mp4:
 
     name: ClassVar[str] = "mp4"
     share: ClassVar[float] = 10.0
+    of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
         facts = work.facts
@@ -49,6 +50,7 @@ class Overlay:
 
     name: ClassVar[str] = "overlay"
     share: ClassVar[float] = 10.0
+    of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
         facts = work.facts
@@ -63,6 +65,7 @@ class Repair:
 
     name: ClassVar[str] = "repair"
     share: ClassVar[float] = 1.0
+    of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
         facts = work.facts
@@ -101,7 +104,7 @@ def _converted(work: Work, target: Format) -> Outcome:
         ),
         watch=Meter(work.report, duration),
     )
-    return Outcome(notes=notes).with_(_checked(work, path, target, duration))
+    return Outcome(notes=notes).joined(_checked(work, path, target, duration))
 
 
 def _check_streams(facts: Facts, wishes: Wishes) -> None:

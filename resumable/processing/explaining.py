@@ -27,7 +27,7 @@ _WORDS: tuple[tuple[str, Callable[..., ProcessingFailed], str], ...] = (
     (r"Unrecognized option '(?P<what>[^']+)'", ProgramMissing, "This ffmpeg knows no -{what}."),
     (r"moov atom not found", Refused, _CUT),
     (
-        r"Decoder .{0,80} not on (the )?whitelist|not in the codec whitelist|\(whitelist",
+        r"not on whitelist",
         Refused,
         "The recording uses a codec that is not accepted here.",
     ),

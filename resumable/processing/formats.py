@@ -48,6 +48,7 @@ def can_be_kept(video: VideoFacts) -> bool:
         video.codec == "h264"
         and video.profile in _PLAYABLE_PROFILES
         and video.pixel_format in _PLAYABLE_PIXELS
+        and blocks(video.coded_width, video.coded_height) <= LARGEST_BLOCKS
     )
 
 
@@ -82,6 +83,10 @@ def opus(settings: VideoSettings, audio: AudioFacts, gain: float, *, anew: bool)
 
 
 def _sound_filters(gain: float) -> tuple[str, ...]:
-    """Silence where the recorder left a gap, so that sound and picture stay together; and gain."""
+    """Silence where the recorder left a gap, so that sound and picture stay together; and gain.
+
+    What would become too loud is held back instead of being cut off.
+    """
     louder = [f"volume={gain:g}dB"] if gain else []
+    louder += ["alimiter=limit=0.98:level=false"] if gain > 0 else []
     return ("-af", ",".join(["aresample=async=1", *louder]))

@@ -65,6 +65,11 @@ def _matrix_after(video: VideoFacts) -> str:
     return matrix if matrix in _COMMON_MATRICES else "bt709"
 
 
+def colours_of(video: VideoFacts) -> str:
+    """The filter that says how the colours of the recording are meant."""
+    return _meaning(matrix_of(video), full_range=video.full_range)
+
+
 def filters(video: VideoFacts, wishes: Wishes, where: Layout, *, drawn: bool) -> str:
     """ffmpeg's filter graph: from the first input's picture, and the drawing in the second, to [v].
 
@@ -74,7 +79,7 @@ def filters(video: VideoFacts, wishes: Wishes, where: Layout, *, drawn: bool) ->
     matrix = _matrix_after(video)
     colours = f"out_color_matrix={matrix}:out_range=tv"
     steps = [
-        _meaning(matrix_of(video), full_range=video.full_range),
+        colours_of(video),
         f"scale={where.width}:{where.height}:flags=bicubic:{colours}",
         "setsar=1",
     ]

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from resumable.processing.failures import Cancelled
 from resumable.processing.inputs import Input, opened
 from resumable.processing.options import Wishes
 from resumable.processing.probing import Facts, probe
@@ -66,6 +67,11 @@ class Work:
             niceness=self.settings.niceness,
         )
 
+    def check_cancel(self) -> None:
+        """Raise Cancelled once the event is set."""
+        if self.cancel.is_set():
+            raise Cancelled()
+
     def on(self, source: Path) -> Work:
         """The same work with another source: what an earlier step made."""
         return replace(self, source=source)
@@ -112,7 +118,7 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def with_(self, later: Outcome) -> Outcome:
+    def joined(self, later: Outcome) -> Outcome:
         """This and what a later step made."""
         return Outcome(
             (*self.results, *later.results),
@@ -125,6 +131,8 @@ class Processor(Protocol):
     """One step. It may run again from the beginning, in another folder, after a crash.
 
     `share` is its part of the whole's time beside the other steps: a copy has 1, encoding 10.
+    `of_result` says whether it looks at the recording that earlier steps made, if one did, instead
+    of the one that was sent.
     """
 
     @property
@@ -132,6 +140,9 @@ class Processor(Protocol):
 
     @property
     def share(self) -> float: ...
+
+    @property
+    def of_result(self) -> bool: ...
 
     def __call__(self, work: Work) -> Outcome:
         """Do the step. Raises ProcessingFailed."""

@@ -57,6 +57,20 @@ class Media:
         values = struct.unpack(f"<{len(data) // 2}h", data)
         return float(sum(map(abs, values)) / len(values) / 32768)
 
+    def colours(self, name: str = "colours.webm", sound: bool = True) -> Path:
+        """Four seconds: red, green, blue, white; and a tone."""
+        graph = "".join(
+            f"color=c={colour}:s=320x240:r=10:d=1[{number}];"
+            for number, colour in enumerate(("red", "lime", "blue", "white"))
+        )
+        tone = ("-f", "lavfi", "-i", "sine=f=440:d=4", "-map", "0:a") if sound else ()
+        return self.make(
+            name,
+            *tone,
+            *("-filter_complex", f"{graph}[0][1][2][3]concat=n=4[v]", "-map", "[v]"),
+            *("-c:v", "libvpx", "-b:v", "500k", "-g", "100"),
+        )
+
     def resizing(self) -> Path:
         """VP8 that is 320 x 240, then 200 x 150, then 320 x 240: a window that was resized."""
         path = self._folder / "resizing.webm"
@@ -105,3 +119,9 @@ def h264_level(path: Path) -> int:
     """The level in an MP4's decoder configuration, times ten (ISO/IEC 14496-15, 5.2.4.1)."""
     data = path.read_bytes()
     return data[data.index(b"avcC") + 4 + 3]
+
+
+def near(colour: object, expected: tuple[int, int, int], by: int = 6) -> bool:
+    """Whether a colour is the expected one, as far as a video codec keeps it."""
+    assert isinstance(colour, tuple)
+    return all(abs(one - other) <= by for one, other in zip(colour, expected, strict=True))
