@@ -40,18 +40,20 @@ _WORDS: tuple[tuple[str, Callable[..., ProcessingFailed], str], ...] = (
 )
 _PIXELS = re.compile(r"Picture size \S+ is invalid|exceeds specified max pixel count")
 _MEMORY = re.compile(
-    r"Cannot allocate memory|Error allocating|alloc failed|out of memory|failed to map segment",
-    re.I,
+    r"(Cannot|Could not|Unable to) alloc|Error allocating|alloc failed|out of memory"
+    r"|failed to map segment|(pthread_create|get_buffer)\(\) failed",
+    re.IGNORECASE,
 )
 _TOO_LARGE = re.compile(r"File too large")
 
 
 def explain(
-    code: int, log: str, limits: ProcessingLimits, cpu_seconds: float = 0.0
+    code: int | None, log: str, limits: ProcessingLimits, cpu_seconds: float = 0.0
 ) -> ProcessingFailed:
     """The failure behind an exit code: negative for a signal, as in `subprocess`.
 
-    The codes themselves differ between versions of ffmpeg; only the log tells.
+    None is that of a program which would never have ended. The codes themselves differ between
+    versions of ffmpeg; only the log tells.
     """
     return (
         _at_a_limit(code, log, limits, cpu_seconds)
@@ -62,7 +64,7 @@ def explain(
 
 
 def _at_a_limit(
-    code: int, log: str, limits: ProcessingLimits, cpu_seconds: float
+    code: int | None, log: str, limits: ProcessingLimits, cpu_seconds: float
 ) -> LimitReached | None:
     said = None
     if _PIXELS.search(log):
@@ -88,7 +90,9 @@ def _in_known_words(log: str) -> ProcessingFailed | None:
     return None
 
 
-def _by_signal(code: int, log: str) -> ProcessingFailed | None:
+def _by_signal(code: int | None, log: str) -> ProcessingFailed | None:
+    if code is None:
+        return Refused(_NOT_MEDIA, log=log)
     if code == -signal.SIGKILL:
         return Unfinished("The system stopped ffmpeg; it was probably short of memory.", log=log)
     if code < 0:

@@ -20,6 +20,8 @@ from resumable.processing.wording import bytes_in_words, time_in_words
 _TICK = 0.1
 _PIECE = 65_536
 _LOG_BYTES = 65_536
+# Whoever complains this much goes round in a circle: ffmpeg 9 does, where memory is refused to it.
+_FLOOD_BYTES = 4 * 1024 * 1024
 _LONGEST_LINE = 4_096
 # Nothing is asked on a terminal, nothing but errors is said, and progress is told to us.
 _ALWAYS = ("-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25")
@@ -95,6 +97,7 @@ class _Watch:
         self._tell = watch
         self._log: deque[bytes] = deque()
         self._logged = 0
+        self._said = 0
         self._line = b""
         self._seen: dict[str, str] = {}
         self._progress = Progress()
@@ -129,6 +132,7 @@ class _Watch:
     def _take_log(self, piece: bytes) -> None:
         self._log.append(piece)
         self._logged += len(piece)
+        self._said += len(piece)
         while self._logged - len(self._log[0]) > _LOG_BYTES:
             self._logged -= len(self._log.popleft())
 
@@ -165,6 +169,8 @@ class _Watch:
                 f"The processing took longer than {time_in_words(limits.seconds)} and was stopped.",
                 log=self._text(),
             )
+        if self._said > _FLOOD_BYTES:
+            raise explain(None, self._text(), limits, self._cpu_seconds)
         if _size_of(self._runner.folder) - self._size_before > limits.output_bytes:
             raise LimitReached(
                 f"The result grew beyond {bytes_in_words(limits.output_bytes)} and was stopped.",

