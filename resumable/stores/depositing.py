@@ -1,52 +1,104 @@
-"""A whole file into files of its own, of which nobody knows yet: written, recorded and sealed."""
+"""A whole file into files of its own, of which nobody knows yet: written, recorded and named."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from resumable.digests import crc32c
 from resumable.errors import Interrupted
-from resumable.interfaces import Payload
-from resumable.model import Extent, Upload
-from resumable.stores import records
+from resumable.interfaces import Describe, Payload
+from resumable.model import Extent, Extents, State, Status, Upload
+from resumable.stores import journal, records
+from resumable.stores.disk import Disk
+from resumable.stores.files import DATA
 from resumable.stores.journal import Record
-from resumable.stores.publishing import HEAD
-from resumable.stores.session import Session
+from resumable.stores.publishing import HEAD, Publisher
+from resumable.stores.rooms import Rooms
 
 
-def deposit(session: Session, upload: Upload, payload: Payload, facts: Mapping[str, Any]) -> bytes:
-    """Everything up to the seal, in one append behind the bytes; the first of the bytes.
+class Deposits:
+    """Does at once what an upload's session does bit by bit, with the same files in the end.
 
-    Whoever finds it from then on takes it to its end, as after any other seal.
+    `boot` names this run of the system; with `full` what is recorded survives a power cut.
     """
-    head, whole = _write(session, payload)
-    if not payload.whole:
-        raise payload.cut or Interrupted("The body ended early.")
-    made = [_written(session, whole)] if whole.length else []
-    if session.full:
-        # What is sealed must have its bytes, whichever name a power cut takes.
-        session.sync_names()
-    session.append(records.birth(upload), *made, records.sealed(whole, facts))
-    return head
 
+    def __init__(
+        self, disk: Disk, rooms: Rooms, publisher: Publisher, boot: str, *, full: bool
+    ) -> None:
+        self._disk = disk
+        self._rooms = rooms
+        self._publisher = publisher
+        self._boot = boot
+        self._full = full
 
-def _write(session: Session, payload: Payload) -> tuple[bytes, Extent]:
-    """All bytes to their place: their head, and what they are."""
-    data, disk = session.data, session.disk
-    assert data is not None
-    head, position, crc = bytearray(), 0, 0
-    for view in payload:
-        disk.write_at(data, view, position)
-        head += view[: HEAD - len(head)]
-        position, crc = position + len(view), crc32c(view, crc)
-    return bytes(head), Extent(0, position, crc)
+    def deposit(
+        self, upload: Upload, payload: Payload, describe: Describe, facts: Mapping[str, Any]
+    ) -> Status:
+        """The upload when it has ended.
 
+        Everything up to the seal is one append behind the bytes: whoever finds it from then on
+        takes it to its end, as after any other seal.
+        """
+        path = self._rooms.uploads / upload.id
+        data_path = path.with_name(upload.id + DATA)
+        file = self._disk.create(path, append=True)
+        try:
+            data = self._disk.create(data_path)
+            try:
+                head, whole = self._written(data, payload)
+                self._record(
+                    file, records.birth(upload), *self._made(whole), records.sealed(whole, facts)
+                )
+                finished = describe(facts, head, whole.crc32c, whole.length)
+                self._publisher.name(finished, (data_path, data), (path, file))
+            finally:
+                self._disk.close(data)
+            self._record(file, records.finished(finished))
+        finally:
+            self._disk.close(file)
+        self._publisher.let_go(data_path)
+        extents = Extents().adding(0, whole.length)
+        return Status(
+            upload, State.COMPLETE, extents, {}, facts, finished.finished, finished=finished
+        )
 
-def _written(session: Session, whole: Extent) -> Record:
-    """The record of bytes that survive what this store's records promise."""
-    if not session.full:
-        return records.placed(whole, session.ledger.boot)
-    assert session.data is not None
-    session.disk.sync_data(session.data)
-    return records.synced(whole)
+    def _written(self, data: int, payload: Payload) -> tuple[bytes, Extent]:
+        """All bytes to their place: their head, and what they are. Raises what cut them."""
+        head, position, crc = bytearray(), 0, 0
+        for view in payload:
+            self._disk.write_at(data, view, position)
+            if position < HEAD:
+                head += view[: HEAD - position]
+            position, crc = position + len(view), crc32c(view, crc)
+        if not payload.whole:
+            raise payload.cut or Interrupted("The body ended early.")
+        if self._full:
+            if position:
+                self._disk.sync_data(data)
+            # What is sealed must have its bytes, whichever name a power cut takes.
+            self._rooms.sync(self._rooms.uploads)
+        return bytes(head), Extent(0, position, crc)
+
+    def _made(self, whole: Extent) -> list[Record]:
+        """The record of bytes that survive what this store's records promise."""
+        if not whole.length:
+            return []
+        return [records.synced(whole) if self._full else records.placed(whole, self._boot)]
+
+    def _record(self, file: int, *news: Record) -> None:
+        lines = journal.encode(*news)
+        if not self._full:
+            self._disk.add(file, lines)
+            return
+        end = self._disk.append(file, lines)
+        try:
+            self._disk.sync_data(file)
+        except OSError:
+            # The next sync may succeed without the lines: see `Session`.
+            with contextlib.suppress(OSError):
+                self._disk.add(file, lines)
+            raise
+        with contextlib.suppress(OSError):
+            self._disk.add(file, journal.encode(records.sure(end)))

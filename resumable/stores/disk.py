@@ -117,13 +117,17 @@ class Disk:
             written = os.pwrite(descriptor, data, position)
             data, position = data[written:], position + written
 
-    def append(self, descriptor: int, data: bytes) -> int:
-        """All of `data` in one call, so that two appenders never mix; where it ends in the file.
+    def add(self, descriptor: int, data: bytes) -> None:
+        """All of `data` to the end in one call, so that two appenders never mix.
 
         A short write is an error.
         """
         if os.write(descriptor, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def append(self, descriptor: int, data: bytes) -> int:
+        """The same, and where it ends in the file."""
+        self.add(descriptor, data)
         return os.lseek(descriptor, 0, os.SEEK_CUR)
 
     def read_at(self, descriptor: int, length: int, position: int) -> bytes:

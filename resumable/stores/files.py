@@ -23,8 +23,7 @@ DATA = ".data"
 class OpenUpload:
     """Journal and data of one upload; a context manager that lets go of them.
 
-    Raises FileNotFoundError when there is no such upload, unless its journal may be made: `create`
-    one that others may be making too, or a `new` one of which nobody else can know.
+    Raises FileNotFoundError when there is no such upload, unless it may `create` the journal.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class OpenUpload:
         *,
         full: bool,
         create: bool = False,
-        new: bool = False,
     ) -> None:
         self.disk = disk
         self.room = room
@@ -50,10 +48,6 @@ class OpenUpload:
         self._open = contextlib.ExitStack()
         try:
             self.data: int | None = None
-            if new:
-                self._make_files()
-                self._history = histories.blank()
-                return
             self.journal = self._opened(disk.open(self.journal_path, append=True, create=create))
             self._history = histories.of(disk, self.journal)
             self.refresh()
@@ -63,10 +57,6 @@ class OpenUpload:
             raise
 
     # ------------------------------------------------------------ files
-
-    def _make_files(self) -> None:
-        self.journal = self._opened(self.disk.create(self.journal_path, append=True))
-        self.data = self._opened(self.disk.create(self.data_path))
 
     @cached_property
     def identity(self) -> tuple[int, int]:

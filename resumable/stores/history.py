@@ -79,15 +79,11 @@ class Histories:
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def blank(self) -> History:
-        """The history of a journal in which nothing is written yet."""
-        return History(self._boot)
-
     def of(self, disk: Disk, descriptor: int) -> History:
         """The history of an open journal, whichever file had its inode number before."""
         head = disk.read_at(descriptor, _HEAD, 0)
         if len(head) < _HEAD:
-            return self.blank()
+            return History(self._boot)
         identity = disk.identity(descriptor)
         self._start_anew_after_fork()
         with self._lock:

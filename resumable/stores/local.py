@@ -24,7 +24,7 @@ from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadErro
 from resumable.interfaces import Capabilities, Describe, Payload
 from resumable.model import MIB, Digest, Finished, State, Status, Upload
 from resumable.stores import records
-from resumable.stores.depositing import deposit
+from resumable.stores.depositing import Deposits
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
 from resumable.stores.history import Histories
 from resumable.stores.idle import Idle
@@ -70,10 +70,12 @@ class LocalStore:
         self.capabilities = Capabilities(part_size=part_size)
         self._full = durability == "full"
         self._disk = disk or Disk()
-        self._histories = Histories(boot or boot_id())
+        boot = boot or boot_id()
+        self._histories = Histories(boot)
         self._idle: Idle[Session] = Idle()
         self._rooms = Rooms(self.root, self._disk, full=self._full, floor=free_space)
         self._publisher = Publisher(self._disk, self._rooms)
+        self._deposits = Deposits(self._disk, self._rooms, self._publisher, boot, full=self._full)
         self._shelf = Shelf(self._disk, self._rooms)
         self._leftovers = Leftovers(self._disk, self._rooms, self._opened)
 
@@ -131,15 +133,13 @@ class LocalStore:
     ) -> Status:
         self._rooms.check_room(payload.length or 0)
         self._rooms.prepare()
-        with self._opened(upload.id, new=True) as session, translated("storing a file"):
+        with translated("storing a file"):
             try:
-                head = deposit(session, upload, payload, facts or {})
+                return self._deposits.deposit(upload, payload, describe, facts or {})
             except BaseException:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, NotFound), self._opened(upload.id) as session:
                     self._leftovers.remove_unborn(session)
                 raise
-            self._publisher.publish(session, describe, head)
-            return session.status()
 
     # ------------------------------------------------------------ bytes
 
@@ -321,12 +321,11 @@ class LocalStore:
             raise NotFound("Upload not found")
         return session
 
-    def _opened(self, id: str, *, create: bool = False, new: bool = False) -> Session:
+    def _opened(self, id: str, *, create: bool = False) -> Session:
         """Raises NotFound where no such upload is, unless its journal may be made."""
         try:
             with translated("opening an upload"):
-                idle = None if new else self._idle.take(id)
-                return idle or Session(
+                return self._idle.take(id) or Session(
                     self._disk,
                     self._rooms.uploads,
                     id,
@@ -334,10 +333,9 @@ class LocalStore:
                     self._idle,
                     full=self._full,
                     create=create,
-                    new=new,
                 )
         except Unavailable as error:
-            if isinstance(error.__cause__, FileNotFoundError) and not (create or new):
+            if isinstance(error.__cause__, FileNotFoundError) and not create:
                 raise NotFound("Upload not found") from None
             raise
 

@@ -54,25 +54,19 @@ class Publisher:
         self._disk = disk
         self._rooms = rooms
 
-    def publish(self, session: Session, describe: Describe, head: bytes | None = None) -> None:
-        """Link, sync, record, sync, and only then let go of the first name.
-
-        `head` are the first bytes of the data, where they are at hand.
-        """
+    def publish(self, session: Session, describe: Describe) -> None:
+        """Name, record, sync, and only then let go of the first name."""
         if session.ledger.finished is None:
-            self._publish(session, describe, head)
-        with contextlib.suppress(FileNotFoundError):
-            self._disk.unlink(session.data_path)
+            self._publish(session, describe)
+        self.let_go(session.data_path)
 
-    def _publish(self, session: Session, describe: Describe, head: bytes | None) -> None:
+    def _publish(self, session: Session, describe: Describe) -> None:
         known = session.ledger
         seal, upload = known.sealed, known.upload
         assert seal is not None
         assert upload is not None
-        home = self._rooms.home(upload.partial)
-        target = home / upload.token
         session.promote()
-        with self._data(session, target) as data:
+        with self._data(session, self._rooms.home(upload.partial) / upload.token) as data:
             size = self._disk.size(data)
             if size < seal.length:
                 raise Broken("Bytes of this upload have gone from the storage.")
@@ -80,15 +74,23 @@ class Publisher:
                 self._disk.truncate(data, seal.length)
                 if session.full:
                     self._disk.sync_data(data)
-            if head is None:
-                head = self._disk.read_at(data, min(HEAD, seal.length), 0)
+            head = self._disk.read_at(data, min(HEAD, seal.length), 0)
             finished = describe(dict(known.facts), head, seal.crc32c, seal.length)
-            self._name(session.data_path, target, data, self._disk.rename)
-        self._rooms.sync(home)
-        shelf = self._rooms.finished / finished.token
-        self._name(session.journal_path, shelf, session.journal, self._copied(finished))
-        self._rooms.sync(self._rooms.finished)
+            self.name(finished, (session.data_path, data), (session.journal_path, session.journal))
         session.append(records.finished(finished))
+
+    def name(self, finished: Finished, data: tuple[Path, int], journal: tuple[Path, int]) -> None:
+        """Link and sync the data, then the journal; each is a path and the file open there."""
+        home = self._rooms.home(finished.partial)
+        self._name(data, home / finished.token, self._disk.rename)
+        self._rooms.sync(home)
+        self._name(journal, self._rooms.finished / finished.token, self._copied(finished))
+        self._rooms.sync(self._rooms.finished)
+
+    def let_go(self, data_path: Path) -> None:
+        """The first name of the data, which has its final one."""
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.unlink(data_path)
 
     @contextlib.contextmanager
     def _data(self, session: Session, target: Path) -> Iterator[int]:
@@ -106,13 +108,14 @@ class Publisher:
             self._disk.close(found)
 
     def _name(
-        self, source: Path, target: Path, mine: int, unlinkable: Callable[[Path, Path], None]
+        self, mine: tuple[Path, int], target: Path, unlinkable: Callable[[Path, Path], None]
     ) -> None:
         """A second name, unless an earlier or a racing finish gave it."""
+        source, file = mine
         try:
             self._link(source, target, unlinkable)
         except FileExistsError:
-            if self._disk.identity_of(target) != self._disk.identity(mine):
+            if self._disk.identity_of(target) != self._disk.identity(file):
                 raise Conflict(f"Another file has the name {target.name}.") from None
         except FileNotFoundError:
             # A racing finish has let go of the first name, so the second is there.

@@ -35,6 +35,9 @@ class Kept:
     name: str
 
 
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Upload, Finished)}
+
+
 def birth(upload: Upload) -> Record:
     return {"kind": "birth", "upload": _plain(upload)}
 
@@ -119,7 +122,7 @@ def sure(to: int) -> Record:
 
 def _plain(value: Upload | Finished) -> dict[str, Any]:
     """The fields as they are: nothing in them needs to be copied for JSON."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: getattr(value, name) for name in _FIELDS[type(value)]}
 
 
 def _range(extent: Extent) -> dict[str, int]:

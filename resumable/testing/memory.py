@@ -266,6 +266,9 @@ class MemoryDisk(Disk):
         node = self._file(descriptor).node
         self._write(descriptor, bytes(data), lambda: (node, position))
 
+    def add(self, descriptor: int, data: bytes) -> None:
+        self.append(descriptor, data)
+
     def append(self, descriptor: int, data: bytes) -> int:
         assert self._file(descriptor).append
         node = self._file(descriptor).node
