@@ -58,7 +58,17 @@ class Request:
         self, fields: Mapping[str, str], *, file_name: str | None, complete: bool
     ) -> Request:
         """The same request with what its form has told up to now; `file_name` None: no file yet."""
-        return replace(self, fields=dict(fields), file_name=file_name, form_complete=complete)
+        return Request(
+            self.method,
+            self.path,
+            self.root,
+            self.query,
+            self.headers,
+            self.content_length,
+            dict(fields),
+            file_name,
+            complete,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,7 @@ class Response:
 
     def with_headers(self, *extra: tuple[str, str]) -> Response:
         """The same answer with more header fields behind its own."""
-        return replace(self, headers=(*self.headers, *extra))
+        return replace(self, headers=(*self.headers, *extra)) if extra else self
 
     def without_body(self) -> Response:
         """The same answer as HEAD gives it: the headers of the body, but no body."""

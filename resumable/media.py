@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 UNKNOWN = "application/octet-stream"
 _EBML = b"\x1aE\xdf\xa3"
@@ -66,6 +67,7 @@ def default_name(media_type: str, created: float) -> str:
     return f"recording_{int(created * 1000)}.{EXTENSIONS.get(media_type, 'bin')}"
 
 
+@lru_cache(maxsize=256)
 def safe_name(name: str) -> str:
     """The last part of a client's file name without what any system or header trips over.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import select
+import socket as sockets
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from errno import ETIMEDOUT
-from socket import SHUT_RD
+from functools import partial
 from typing import Any
 
 STEP = 64 * 1024
@@ -18,6 +19,8 @@ STEP = 64 * 1024
 SMALL_STEP = 4096
 """Bytes asked of a server nobody knows: what it may lose at a cut."""
 
+# Windows has none, and none of the servers for it.
+_NO_WAIT = getattr(sockets, "MSG_DONTWAIT", 0)
 MOD_WSGI_STEP = 1024
 MOST_TRAILERS = 100
 _REFUSED_CHUNKS = {"_InvalidClientInput", "InvalidChunkSize", "ChunkMissingTerminator"}
@@ -175,7 +178,7 @@ class GunicornReader(Reader):
                 # shutdown() would end TLS, and the answer would leave in the clear.
                 self._socket.settimeout(0.01)
             else:
-                self._socket.shutdown(SHUT_RD)
+                self._socket.shutdown(sockets.SHUT_RD)
 
 
 class GunicornSocketReader(GunicornReader):
@@ -190,6 +193,8 @@ class GunicornSocketReader(GunicornReader):
         super().__init__(source, step=len(buffer), socket=socket)
         self._buffer = buffer
         self._parser = source.reader
+        # TLS knows no flags.
+        self._is_plain = not hasattr(socket, "cipher") and socket.gettimeout() is None
 
     def read(self, most: int) -> bytes | memoryview:
         parser = self._parser
@@ -198,12 +203,30 @@ class GunicornSocketReader(GunicornReader):
             piece: bytes = parser.read(min(most, buffered))
             return piece
         try:
-            count: int = self._socket.recv_into(self._buffer[: min(most, self._step)])
+            count = self._received(self._buffer[: min(most, self._step)])
         except Exception:
             self._give_up()
             raise
         parser.length -= count
         return self._buffer[:count]
+
+    @contextmanager
+    def patience(self, seconds: float | None) -> Iterator[None]:
+        """Sets the timeout, two system calls and one more a read, once a read has to wait."""
+        with ExitStack() as waiting:
+            self._wait = partial(waiting.enter_context, super().patience(seconds))
+            self._may_wait = not self._is_plain
+            if self._may_wait:
+                self._wait()
+            yield
+
+    def _received(self, place: memoryview) -> int:
+        if not self._may_wait:
+            with suppress(BlockingIOError):
+                return int(self._socket.recv_into(place, 0, _NO_WAIT))
+            self._may_wait = True
+            self._wait()
+        return int(self._socket.recv_into(place))
 
     def held(self, most: int) -> bytes | memoryview:
         return b""

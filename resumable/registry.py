@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 from resumable.errors import Forbidden, Gone, NoRoom, NotFound, TooLarge, TooMany
-from resumable.identity import checked_id, derived_id, is_id, new_id
+from resumable.identity import checked_id, derived_id, is_id, new_ids
 from resumable.interfaces import Hooks, Store
 from resumable.model import Finished, Limits, State, Status, Upload
 from resumable.operations import ByClientId, ById, Caller, Reference
@@ -119,9 +119,10 @@ class Registry:
         """
         self.check_size(length)
         self._check_quota(caller, length)
+        own, token = new_ids()
         upload = Upload(
-            id=id or new_id(),
-            token=new_id(),
+            id=id or own,
+            token=token,
             part_size=self.store.capabilities.part_size_for(
                 length, chunk_size, most=self.limits.max_size
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -163,9 +163,9 @@ class _Incoming:
 
     def request(self) -> Request:
         environ = self.environ
-        return replace(
-            self.outline,
-            path=_text(self.outline.path),
+        return Request(
+            self.outline.method,
+            _text(self.outline.path),
             root=_text(environ.get("SCRIPT_NAME", "") + self.prefix),
             query=_query(environ.get("QUERY_STRING", "")),
             headers=_checked(self.outline.headers),

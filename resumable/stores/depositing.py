@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from resumable.digests import crc32c
@@ -43,7 +44,7 @@ class Deposits:
         """
         path = self._rooms.uploads / upload.id
         data_path = path.with_name(upload.id + DATA)
-        file = self._disk.create(path, append=True)
+        file = self._journal(path)
         try:
             data = self._disk.create(data_path)
             try:
@@ -64,22 +65,26 @@ class Deposits:
             upload, State.COMPLETE, extents, {}, facts, finished.finished, finished=finished
         )
 
+    def _journal(self, path: Path) -> int:
+        try:
+            return self._disk.create(path, append=True)
+        except FileNotFoundError:
+            self._rooms.prepare()
+            return self._disk.create(path, append=True)
+
     def _written(self, data: int, payload: Payload) -> tuple[bytes, Extent]:
         """All bytes to their place: their head, and what they are. Raises what cut them."""
-        head, position, crc = bytearray(), 0, 0
-        for view in payload:
-            self._disk.write_at(data, view, position)
-            if position < HEAD:
-                head += view[: HEAD - position]
-            position, crc = position + len(view), crc32c(view, crc)
+        content = b"".join(map(bytes, payload))
         if not payload.whole:
             raise payload.cut or Interrupted("The body ended early.")
+        if content:
+            self._disk.write_at(data, memoryview(content), 0)
         if self._full:
-            if position:
+            if content:
                 self._disk.sync_data(data)
             # What is sealed must have its bytes, whichever name a power cut takes.
             self._rooms.sync(self._rooms.uploads)
-        return bytes(head), Extent(0, position, crc)
+        return content[:HEAD], Extent(0, len(content), crc32c(content))
 
     def _made(self, whole: Extent) -> list[Record]:
         """The record of bytes that survive what this store's records promise."""

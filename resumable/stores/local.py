@@ -132,7 +132,7 @@ class LocalStore:
         facts: Mapping[str, Any] | None = None,
     ) -> Status:
         self._rooms.check_room(payload.length or 0)
-        self._rooms.prepare()
+        self._rooms.prepare_once()
         with translated("storing a file"):
             try:
                 return self._deposits.deposit(upload, payload, describe, facts or {})

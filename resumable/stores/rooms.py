@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import time
 from pathlib import Path
 
 from resumable.errors import NoRoom
+from resumable.model import GIB
 from resumable.stores.disk import Disk, translated
 
 _NAMES = ("uploads", "finished", "new", "spool", "partials")
+# So much more than the floor is free that no second of writing uses it up.
+_PLENTY = 16 * GIB
+_SECONDS_OF_PLENTY = 1.0
 
 
 class Rooms:
@@ -24,6 +30,7 @@ class Rooms:
         self._full = full
         self._floor = floor
         self._prepared = False
+        self._plenty = 0.0, -math.inf
 
     def home(self, partial: bool) -> Path:
         """Where finished objects are: files before everybody's eyes, pieces of files not."""
@@ -35,6 +42,11 @@ class Rooms:
             if self._prepared and self._disk.exists(self.uploads):
                 return
             self._prepare()
+
+    def prepare_once(self) -> None:
+        """The same without a look at whether they have gone: a caller who finds that prepares."""
+        if not self._prepared:
+            self.prepare()
 
     def _prepare(self) -> None:
         for room in (self.uploads, self.finished, self.new, self.spool, self.partials):
@@ -55,15 +67,23 @@ class Rooms:
 
     def check_room(self, length: int) -> None:
         """Refuse what would leave less free space than the floor, before a byte is written."""
-        if self._floor == 0:
-            return
+        if self._floor and length > self._free() - self._floor:
+            raise NoRoom("The storage is full. Try again when there is room.", retry_after=60)
+
+    def _free(self) -> float:
+        """Bytes that may be written; where there is plenty, as it was up to a second ago."""
+        now = time.monotonic()
+        free, since = self._plenty
+        if now - since < _SECONDS_OF_PLENTY:
+            return free
         with translated("asking for free space"):
             try:
                 free = self._disk.free(self.root)
             except FileNotFoundError:
-                return
-        if free - length < self._floor:
-            raise NoRoom("The storage is full. Try again when there is room.", retry_after=60)
+                return math.inf
+        if free - self._floor > _PLENTY:
+            self._plenty = free, now
+        return free
 
     def names(self, room: Path) -> list[str]:
         """What is in a room, in no order."""
