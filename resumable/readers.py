@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from errno import ETIMEDOUT
-from functools import partial
 from typing import Any
 
 STEP = 64 * 1024
@@ -213,18 +212,20 @@ class GunicornSocketReader(GunicornReader):
     @contextmanager
     def patience(self, seconds: float | None) -> Iterator[None]:
         """Sets the timeout, two system calls and one more a read, once a read has to wait."""
-        with ExitStack() as waiting:
-            self._wait = partial(waiting.enter_context, super().patience(seconds))
-            self._may_wait = not self._is_plain
-            if self._may_wait:
+        with ExitStack() as self._waiting:
+            self._seconds, self._may_wait = seconds, False
+            if not self._is_plain:
                 self._wait()
             yield
+
+    def _wait(self) -> None:
+        self._may_wait = True
+        self._waiting.enter_context(super().patience(self._seconds))
 
     def _received(self, place: memoryview) -> int:
         if not self._may_wait:
             with suppress(BlockingIOError):
                 return int(self._socket.recv_into(place, 0, _NO_WAIT))
-            self._may_wait = True
             self._wait()
         return int(self._socket.recv_into(place))
 
