@@ -192,8 +192,8 @@ class GunicornSocketReader(GunicornReader):
         super().__init__(source, step=len(buffer), socket=socket)
         self._buffer = buffer
         self._parser = source.reader
-        # TLS knows no flags.
-        self._is_plain = not hasattr(socket, "cipher") and socket.gettimeout() is None
+        # TLS knows no flags, and a green thread's socket waits whatever they say.
+        self._is_plain = type(socket).__module__ == "socket" and socket.gettimeout() is None
 
     def read(self, most: int) -> bytes | memoryview:
         parser = self._parser
