@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 
+from resumable.errors import UploadError
 from resumable.forking import renew_after_fork
+from resumable.host_lock import claimed
 from resumable.interfaces import Hooks, Store
 from resumable.model import State, Status
 
@@ -25,7 +28,6 @@ class Herald:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        self._telling: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def owes(self, status: Status, event: str) -> bool:
@@ -57,31 +59,38 @@ class Herald:
         return self._tell(status, "cancelled", status.upload)
 
     def _tell(self, status: Status, event: str, subject: object) -> bool:
-        """Once in this process, however many of its threads see the same end."""
+        """Once on this host, however many threads and processes see the same end."""
         news = (status.upload.token, event)
         with self._lock:
-            if news in self._telling:
-                # A hook that looks at its own upload, or another thread, is telling just now.
-                return False
             if news in self._told:
                 return True
-            self._telling.add(news)
-        heard = False
-        try:
-            heard = self._hear(event, subject)
-            if heard:
-                self._store.tell(status.upload, event)
-        finally:
-            with self._lock:
-                self._telling.discard(news)
-                if heard:
-                    self._remember(news)
+        with claimed(" ".join(news)) as mine:
+            # A hook that looks at its own upload, or somebody else on this host, tells just now.
+            heard = mine and (
+                self._was_told(status, event) or self._told_now(status, event, subject)
+            )
+        if heard:
+            self._remember(news)
+        return heard
+
+    def _was_told(self, status: Status, event: str) -> bool:
+        """Has another process been faster, since this status was read?"""
+        with suppress(UploadError):
+            current = self._store.load(status.upload.id)
+            return current is not None and event in current.told
+        return False
+
+    def _told_now(self, status: Status, event: str, subject: object) -> bool:
+        heard = self._hear(event, subject)
+        if heard:
+            self._store.tell(status.upload, event)
         return heard
 
     def _remember(self, news: tuple[str, str]) -> None:
-        self._told[news] = None
-        while len(self._told) > _MOST_REMEMBERED:
-            self._told.popitem(last=False)
+        with self._lock:
+            self._told[news] = None
+            while len(self._told) > _MOST_REMEMBERED:
+                self._told.popitem(last=False)
 
     def _hear(self, event: str, subject: object) -> bool:
         try:

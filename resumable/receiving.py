@@ -57,6 +57,7 @@ class Receiver:
             return self._place_in_new(operation, caller, payload, id=None)
         standing = self.standing(operation.reference, caller)
         if standing.current is not None:
+            self._registry.authorize(caller, "append", standing.current.upload)
             return self.place_in(operation, caller, payload, standing.current)
         if standing.previous is not None:
             return self._place_after_finish(operation, caller, payload, standing)
@@ -88,6 +89,8 @@ class Receiver:
         fresh = self._store.begin(upload)
         status = Status.newborn(upload) if fresh else self._loaded(upload)
         try:
+            if id is not None:
+                self._registry.authorize(caller, "append", status.upload)
             return self.place_in(operation, caller, payload, status, alone=id is None)
         except Exception:
             # Bad input leaves nothing behind, not even an upload without bytes. An upload whose id
@@ -153,9 +156,10 @@ class Receiver:
         *,
         alone: bool = False,
     ) -> Known:
-        """Bytes into an upload that is known to be there; `alone`: nobody else knows of it."""
-        if not alone:
-            self._registry.authorize(caller, "append", status.upload)
+        """Bytes into an upload that is there and that the caller may add to.
+
+        `alone`: nobody else knows of it.
+        """
         check_takes_bytes(status)
         if status.state is not State.RECEIVING:
             raise Conflict("This upload is finished and takes no more bytes.", code="finished")

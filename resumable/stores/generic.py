@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import IO, Any
 
 from resumable.errors import Unavailable
+from resumable.host_lock import one_at_a_time
 from resumable.model import MIB
 from resumable.stores.connections import Connections, is_missing
 from resumable.stores.filesystem import Filesystem
@@ -29,7 +30,6 @@ from resumable.stores.generic_files import (
     write,
 )
 from resumable.stores.generic_listing import modified, remove_empty, walk
-from resumable.stores.host_lock import one_at_a_time
 from resumable.stores.objects.bucket import (
     Data,
     Description,

@@ -11,9 +11,9 @@ from functools import partial
 from typing import IO, Any
 
 from resumable.errors import Unavailable
+from resumable.host_lock import one_at_a_time
 from resumable.model import MIB
 from resumable.stores.filesystem import Filesystem
-from resumable.stores.host_lock import one_at_a_time
 from resumable.stores.objects.bucket import (
     Data,
     Description,
