@@ -31,7 +31,8 @@ class Concatenator:
 
         Raises NotFound, BadRequest for what is no partial upload, TooLarge, Forbidden.
         """
-        pieces = [self._piece(reference.id, caller) for reference in operation.partials]
+        found = {id: self._piece(id, caller) for id in {one.id for one in operation.partials}}
+        pieces = [found[reference.id] for reference in operation.partials]
         lengths = [piece.length for piece in pieces]
         known = sum(length for length in lengths if length is not None)
         upload = self._registry.admit(
@@ -47,11 +48,12 @@ class Concatenator:
         self._store.begin(upload)
         status = Status.newborn(upload)
         self._herald.created(status)
-        for piece in pieces:
-            if piece.finished is None:
-                self._store.note(piece.upload, {_AWAITED + upload.id: True})
+        waiting = [piece for piece in found.values() if piece.finished is None]
+        for piece in waiting:
+            self._store.note(piece.upload, {_AWAITED + upload.id: True})
         # Whoever finished the last of them before the note was there did not see it.
-        return Known(self._ender.finish_whole(status), self._chunk_size)
+        status = self._ender.finish_whole(status, None if waiting else found)
+        return Known(status, self._chunk_size)
 
     def _piece(self, id: str, caller: Caller) -> Status:
         status = self._registry.find(id, caller)
@@ -63,13 +65,13 @@ class Concatenator:
         self._registry.authorize(caller, "append", status.upload)
         return self._ender.finish_whole(status)
 
-    def measured(self, status: Status) -> Status:
-        """With the length of an upload that still waits, once all of its pieces have one."""
-        if status.finished is not None or not status.upload.partials or status.length is not None:
+    def looked_at(self, status: Status) -> Status:
+        """Finished, if all of it is there; else with its length, once all its pieces have one."""
+        pieces = self._ender.pieces(status)
+        status = self._ender.finish_whole(status, pieces)
+        if status.finished is not None or not pieces or status.length is not None:
             return status
-        pieces = {id: self._store.load(id) for id in set(status.upload.partials)}
-        known = {id: piece.length for id, piece in pieces.items() if piece is not None}
-        lengths = [known.get(id) for id in status.upload.partials]
+        lengths = [pieces[id].length if id in pieces else None for id in status.upload.partials]
         if None in lengths:
             return status
         total = sum(length for length in lengths if length is not None)

@@ -17,6 +17,8 @@ from resumable.model import Digest, Finished, State, Status, Upload
 from resumable.operations import ByClientId, Caller, Cancel, Cancelled, Completed, Finish, Reference
 from resumable.registry import Registry, Standing
 
+Pieces = Mapping[str, Status]
+
 
 class Ender:
     """Performs `Finish` and `Cancel`, and tells the host."""
@@ -73,11 +75,14 @@ class Ender:
         describe = partial(self.describe, status.upload)
         return self._store.finish(status.upload, length, describe, facts=facts, crc32c=crc)
 
-    def finish_whole(self, status: Status) -> Status:
-        """An upload that has all its bytes becomes one object; any other stays as it is."""
+    def finish_whole(self, status: Status, pieces: Pieces | None = None) -> Status:
+        """An upload that has all its bytes becomes one object; any other stays as it is.
+
+        `pieces` are those it is made of, where somebody has just looked at them.
+        """
         if status.state is not State.RECEIVING:
             return status
-        sources = self._sources(status.upload)
+        sources = _sources(status.upload, self.pieces(status) if pieces is None else pieces)
         if not sources and not status.whole:
             return status
         length = sum(source.size for source in sources) if sources else status.length or 0
@@ -85,14 +90,12 @@ class Ender:
         describe = partial(self.describe, status.upload)
         return self.completed(self._store.finish(status.upload, length, describe, sources=sources))
 
-    def _sources(self, upload: Upload) -> list[Finished]:
-        """What an upload is put together from, once all of it is finished; else nothing."""
-        pieces = {id: self._store.load(id) for id in set(upload.partials)}
-        found = [piece.finished for piece in pieces.values() if piece is not None]
-        sources = {one.id: one for one in found if one is not None}
-        if len(sources) < len(pieces):
-            return []
-        return [sources[id] for id in upload.partials]
+    def pieces(self, status: Status) -> Pieces:
+        """The partial uploads that an unfinished one is made of, each looked at once."""
+        if status.state is not State.RECEIVING:
+            return {}
+        pieces = {id: self._store.load(id) for id in set(status.upload.partials)}
+        return {id: piece for id, piece in pieces.items() if piece is not None}
 
     def completed(self, status: Status) -> Status:
         """As `complete`, and all that is known then."""
@@ -234,6 +237,13 @@ def _may_be_guessed(reference: Reference, upload: Upload) -> bool:
         return False
     # Whoever can guess a client's id can compute the id that is derived from it.
     return not isinstance(reference, ByClientId) or reference.guessable
+
+
+def _sources(upload: Upload, pieces: Pieces) -> list[Finished]:
+    """What an upload is put together from, once all of it is finished; else nothing."""
+    sources = [pieces[id].finished if id in pieces else None for id in upload.partials]
+    found = [source for source in sources if source is not None]
+    return found if len(found) == len(sources) else []
 
 
 def whole_length(status: Status, facts: dict[str, Any]) -> int:

@@ -503,3 +503,33 @@ def test_the_last_request_twice_at_once(
         (found,) = [one for one in store.list_finished() if one.id == id]
         assert b"".join(store.read(found, 0, 40)) == b"0" * 25 + b"1" * 15
         assert ("completed", id) in ears.heard
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_each_piece_is_looked_at_once(finished: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a bucket each look is a request or two, and a final upload may have hundreds of pieces."""
+    world = EngineWorld()
+    ids = [partial(world, b"piece", now=None if finished else 2) for _ in range(5)]
+    looks: list[str] = []
+    load = world.engine.store.load
+
+    def looked(id: str) -> Status | None:
+        looks.extend({id} & set(ids))
+        return load(id)
+
+    monkeypatch.setattr(world.engine.store, "load", looked)
+    final = concatenate(world, *ids, ids[0])
+    assert (final.finished is not None) == finished
+    # A second time where it has to be certain that the last of them did not end meanwhile.
+    assert sorted(looks) == sorted(ids if finished else ids * 2)
+    looks.clear()
+    world.ask(Inspect(ById(final.upload.id), sequential=True))
+    assert sorted(looks) == sorted([] if finished else ids)
+
+
+def test_the_host_is_asked_once_for_each_turn() -> None:
+    world = EngineWorld()
+    id = create(world, length=5).upload.id
+    world.ears.asked.clear()
+    append(world, id, 0, Body(b"hello"))
+    assert world.ears.asked == ["append"]
