@@ -74,7 +74,12 @@ class Herald:
         return heard
 
     def _was_told(self, status: Status, event: str) -> bool:
-        """Has another process been faster, since this status was read?"""
+        """Has another process been faster, since this status was read?
+
+        Of a birth nobody asks: a look costs as much as a chunk.
+        """
+        if status.state is State.RECEIVING:
+            return False
         with suppress(UploadError):
             current = self._store.load(status.upload.id)
             return current is not None and event in current.told
