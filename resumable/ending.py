@@ -130,7 +130,9 @@ class Ender:
         self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int
     ) -> Finished:
         """What shall be remembered of an upload's object; see `interfaces.Describe`."""
-        media_type = sniff(head)
+        # What was made here is what its maker says.
+        made_here = upload.original is not None
+        media_type = (made_here and upload.content_type) or sniff(head)
         named = safe_name(facts.get("filename") or upload.filename or "")
         return Finished(
             id=upload.id,
@@ -146,6 +148,9 @@ class Ender:
             metadata=dict(upload.metadata),
             digest=facts.get("digest"),
             partial=upload.partial,
+            original=upload.original,
+            role=upload.role,
+            beside=dict(upload.beside),
         )
 
     def complete(self, status: Status) -> Finished:

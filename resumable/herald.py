@@ -32,7 +32,7 @@ class Herald:
 
     def owes(self, status: Status, event: str) -> bool:
         """Whether the host listens for this event of this upload and has not heard it yet."""
-        if status.upload.partial:
+        if status.upload.partial or status.upload.original is not None:
             return False
         return event not in status.told and self._hooks.listens(event)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
@@ -162,6 +163,10 @@ class Store(Protocol):
     def capabilities(self) -> Capabilities:
         """What this store can do."""
 
+    @property
+    def small_files(self) -> SmallFiles:
+        """Room for what is remembered beside uploads."""
+
     def begin(self, upload: Upload) -> bool:
         """Create the manifest durably, exclusively; False when the id exists already."""
 
@@ -254,7 +259,7 @@ class Store(Protocol):
         """A finished object by its token."""
 
     def list_finished(self) -> Iterator[Finished]:
-        """Every finished object but the partial ones, in no order."""
+        """Every finished object that is a file of its own, in no order."""
 
     def read(self, finished: Finished, start: int, end: int) -> Reading:
         """The bytes `[start, end)` of a finished object, in pieces."""
@@ -270,6 +275,57 @@ class Store(Protocol):
 
         Raises UploadError with a sentence where it takes nothing.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFile:
+    """A small file as a listing shows it.
+
+    `version` differs whenever the content does, if that was written in another second or has
+    another length. `modified` is in seconds since the epoch, by the storage's clock.
+    """
+
+    name: str
+    version: str
+    modified: float
+
+
+class SmallFiles(Protocol):
+    """Small files in folders, each whole or not there, seen by all hosts once a call returns.
+
+    Names of folders and files have letters, digits, `-`, `_` and inner points only.
+    """
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether `create` decides between hosts too, or only between processes of one host."""
+
+    def create(self, folder: str, name: str, data: bytes) -> bool:
+        """Durably, unless there is one: False then.
+
+        A lost answer may make one's own success look like another's: so no two callers may bring
+        the same data, and whose data is there has won.
+        """
+
+    def write(self, folder: str, name: str, data: bytes) -> None:
+        """In place of what was there. A power cut may take it back, but not tear it."""
+
+    def read(self, folder: str, name: str) -> bytes | None:
+        """All of it; None where it is not."""
+
+    def listed(self, folder: str) -> list[SmallFile]:
+        """What is in a folder, in no order."""
+
+    def remove(self, folder: str, names: Iterable[str]) -> None:
+        """Those that are missing already are no error."""
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A store whose finished objects are plain files on this machine."""
+
+    def path(self, finished: Finished) -> Path:
+        """Where the object's bytes are."""
 
 
 @runtime_checkable

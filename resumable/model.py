@@ -178,6 +178,10 @@ class Upload:
     A `sequential` one is finished with its last byte, without being asked. A `partial` is no file
     of its own but a piece of one; `partials` are the ids of those that an upload is made of, in
     their order. `words` are what its protocol must be able to repeat as the client wrote it.
+
+    What was made here out of a finished object has that object's token as its `original`, its
+    `role` there, and a `content_type` to believe; `beside` are the files, by name, that its own
+    text refers to, as tokens.
     """
 
     id: str
@@ -194,6 +198,9 @@ class Upload:
     partial: bool = False
     partials: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
+    original: str | None = None
+    role: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # JSON knows no tuples.
@@ -207,7 +214,9 @@ class Finished:
     `content_type` was sniffed from the bytes, never believed. `finished` is in seconds since the
     epoch, `size` in bytes. `crc32c` is None where the storage joined parts that it does not let
     anybody read before. `location` is the object's name in the storage's own words. A `partial` is
-    only a piece of a file: nobody is told of it and it is in no list.
+    only a piece of a file: nobody is told of it and it is in no list. Nor is what was made here out
+    of another object: `original` is the token of that one, `role` what it is to it ("video",
+    "poster", …), and `beside` are the files, by name, that its own text refers to, as tokens.
     """
 
     id: str
@@ -224,6 +233,14 @@ class Finished:
     digest: str | None = None
     location: str | None = None
     partial: bool = False
+    original: str | None = None
+    role: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> bool:
+        """Whether it is a file of its own."""
+        return not self.partial and self.original is None
 
     @property
     def path(self) -> str:

@@ -36,6 +36,7 @@ from resumable.stores.publishing import Publisher, seal
 from resumable.stores.rooms import Rooms, absolute
 from resumable.stores.session import Session
 from resumable.stores.shelf import Reading, Shelf
+from resumable.stores.small_files import LocalSmallFiles
 from resumable.stores.spool import SpooledFile
 
 DURABILITIES = ("full", "process")
@@ -76,6 +77,7 @@ class LocalStore:
         self._rooms = Rooms(self.root, self._disk, full=self._full, floor=free_space)
         self._publisher = Publisher(self._disk, self._rooms)
         self._deposits = Deposits(self._disk, self._rooms, self._publisher, boot, full=self._full)
+        self.small_files = LocalSmallFiles(self._disk, self._rooms, full=self._full)
         self._shelf = Shelf(self._disk, self._rooms)
         self._leftovers = Leftovers(self._disk, self._rooms, self._opened)
 

@@ -65,6 +65,19 @@ class Rooms:
         with contextlib.suppress(FileExistsError):
             self._disk.make_directory(path, private=self.root in path.parents)
 
+    def folder(self, name: str) -> Path:
+        """Where small files of one kind are."""
+        return self.uploads.parent / name
+
+    def make_folder(self, name: str) -> Path:
+        """The same, made where it is not."""
+        folder = self.folder(name)
+        with translated(f"making {folder}"):
+            if not self._disk.exists(folder):
+                self._make(folder)
+                self.sync(folder.parent)
+        return folder
+
     def check_room(self, length: int) -> None:
         """Refuse what would leave less free space than the floor, before a byte is written."""
         if self._floor and length > self._free() - self._floor:

@@ -59,7 +59,7 @@ class Shelf:
         """Every finished file, in no order."""
         for name in self._rooms.names(self._rooms.finished):
             finished = self.find(name)
-            if finished is not None and not finished.partial:
+            if finished is not None and finished.listed:
                 yield finished
 
     def read(self, finished: Finished, start: int, end: int) -> Reading:

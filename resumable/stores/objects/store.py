@@ -23,6 +23,7 @@ from resumable.stores.objects.names import MANIFEST
 from resumable.stores.objects.placing import ObjectPlacing
 from resumable.stores.objects.reading import Reader
 from resumable.stores.objects.room import Room
+from resumable.stores.objects.small_files import ObjectSmallFiles
 from resumable.stores.objects.spool import TemporarySpool
 
 # Where the final object goes, and what it carries.
@@ -59,6 +60,7 @@ class ObjectStore:
         self._room = Room(bucket, parts, self._reader, self.memory, pipeline)
         self._finisher = Finisher(self._room)
         self._leftovers = Leftovers(self._room, root)
+        self.small_files = ObjectSmallFiles(bucket, self.root)
 
     def __repr__(self) -> str:
         return f"ObjectStore({self.root.removesuffix('/' + _STATE)!r})"
@@ -203,7 +205,7 @@ class ObjectStore:
         listed = self.bucket.listed(f"{self.root}/finished/")
         for text in self.bucket.get_all([one.key for one in listed]).values():
             finished = load_finished(text)
-            if not finished.partial:
+            if finished.listed:
                 yield finished
 
     def read(self, finished: Finished, start: int, end: int) -> Reading:

@@ -6,7 +6,17 @@ pytest.register_assert_rewrite(
     f"{__name__}.base",
     *(
         f"{__name__}.{room}"
-        for room in ("births", "bytes", "numbers", "ends", "deposits", "joins", "objects", "races")
+        for room in (
+            "births",
+            "bytes",
+            "numbers",
+            "ends",
+            "deposits",
+            "joins",
+            "objects",
+            "races",
+            "small",
+        )
     ),
 )
 
@@ -18,6 +28,7 @@ from resumable.testing.contract.joins import JoinContract  # noqa: E402
 from resumable.testing.contract.numbers import NumberContract  # noqa: E402
 from resumable.testing.contract.objects import ObjectContract  # noqa: E402
 from resumable.testing.contract.races import RaceContract  # noqa: E402
+from resumable.testing.contract.small import SmallFileContract  # noqa: E402
 
 
 class StoreContract(
@@ -29,6 +40,7 @@ class StoreContract(
     JoinContract,
     ObjectContract,
     RaceContract,
+    SmallFileContract,
 ):
     """Inherit from it and supply the fixture `make_store`: a store on the same storage, anew.
 
