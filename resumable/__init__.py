@@ -13,6 +13,8 @@ from resumable.errors import (
     Unavailable,
     UploadError,
 )
+from resumable.job import JobState, JobStatus
+from resumable.jobs.settings import Processing
 from resumable.model import Finished, Limits, Objects, State, Status, Upload
 from resumable.uploads import Uploads
 from resumable.wsgi import ResumableUploads
@@ -26,10 +28,13 @@ __all__ = [
     "Finished",
     "Forbidden",
     "Gone",
+    "JobState",
+    "JobStatus",
     "Limits",
     "NoRoom",
     "NotFound",
     "Objects",
+    "Processing",
     "ResumableUploads",
     "State",
     "Status",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from resumable.ending import Ender
 from resumable.errors import UploadError
@@ -61,7 +60,7 @@ class Depositor:
         status = depository.deposit(
             upload,
             payload,
-            partial(self._ender.describe, upload),
+            self._ender.describe(upload),
             facts={name: value for name, value in facts.items() if value},
         )
         return Completed(self._ender.complete(status))

@@ -15,7 +15,7 @@ from werkzeug.http import (
 
 from resumable.http import Request, Response, json_response
 from resumable.interfaces import Store
-from resumable.media import INLINE, UNKNOWN
+from resumable.media import INLINE, MADE_HERE, UNKNOWN
 from resumable.model import Finished
 
 Headers = tuple[tuple[str, str], ...]
@@ -80,7 +80,8 @@ def _refusal(status: int, message: str, headers: Headers) -> Response:
 
 
 def _description(request: Request, finished: Finished) -> Headers:
-    media_type = finished.content_type if finished.content_type in INLINE else UNKNOWN
+    safe = INLINE if finished.original is None else INLINE | MADE_HERE
+    media_type = finished.content_type if finished.content_type in safe else UNKNOWN
     disposition = _disposition(request, finished)
     return (("Content-Type", media_type), ("Content-Disposition", disposition))
 

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from resumable import digests
+from resumable.describing import describe
 from resumable.errors import BadRequest, Conflict, DigestMismatch, NotFound
 from resumable.herald import Herald
-from resumable.media import default_name, safe_name, sniff
+from resumable.interfaces import Describe
 from resumable.model import Digest, Finished, State, Status, Upload
 from resumable.operations import ByClientId, Caller, Cancel, Cancelled, Completed, Finish, Reference
 from resumable.registry import Registry, Standing
@@ -72,8 +73,9 @@ class Ender:
         if crc is not None:
             facts.pop("digest", None)
         self._registry.check_size(length)
-        describe = partial(self.describe, status.upload)
-        return self._store.finish(status.upload, length, describe, facts=facts, crc32c=crc)
+        return self._store.finish(
+            status.upload, length, self.describe(status.upload), facts=facts, crc32c=crc
+        )
 
     def finish_whole(self, status: Status, pieces: Pieces | None = None) -> Status:
         """An upload that has all its bytes becomes one object; any other stays as it is.
@@ -87,8 +89,10 @@ class Ender:
             return status
         length = sum(source.size for source in sources) if sources else status.length or 0
         self._registry.check_size(length)
-        describe = partial(self.describe, status.upload)
-        return self.completed(self._store.finish(status.upload, length, describe, sources=sources))
+        finished = self._store.finish(
+            status.upload, length, self.describe(status.upload), sources=sources
+        )
+        return self.completed(finished)
 
     def pieces(self, status: Status) -> Pieces:
         """The partial uploads that an unfinished one is made of, each looked at once."""
@@ -126,38 +130,14 @@ class Ender:
                 keeping.commit()
         return self._reloaded(status.upload) if echoed else status
 
-    def describe(
-        self, upload: Upload, facts: Mapping[str, Any], head: bytes, crc32c: int | None, size: int
-    ) -> Finished:
-        """What shall be remembered of an upload's object; see `interfaces.Describe`."""
-        # What was made here is what its maker says.
-        made_here = upload.original is not None
-        media_type = (made_here and upload.content_type) or sniff(head)
-        named = safe_name(facts.get("filename") or upload.filename or "")
-        return Finished(
-            id=upload.id,
-            token=upload.token,
-            size=size,
-            crc32c=crc32c,
-            content_type=media_type,
-            filename=named or default_name(media_type, upload.created),
-            finished=self._registry.clock(),
-            owner=upload.owner,
-            client_id=upload.client_id,
-            options=facts.get("options", {}),
-            metadata=dict(upload.metadata),
-            digest=facts.get("digest"),
-            partial=upload.partial,
-            original=upload.original,
-            role=upload.role,
-            beside=dict(upload.beside),
-        )
+    def describe(self, upload: Upload) -> Describe:
+        """What shall be remembered of an upload's object."""
+        return partial(describe, upload, self._registry.clock)
 
     def complete(self, status: Status) -> Finished:
         """Take an upload that is past RECEIVING to its end, from wherever a crash left it."""
         if status.state is State.FINISHING:
-            describe = partial(self.describe, status.upload)
-            status = self._store.finish(status.upload, 0, describe)
+            status = self._store.finish(status.upload, 0, self.describe(status.upload))
         if status.state is State.VERIFYING:
             status = self._verify(status)
         if status.finished is None or status.state is State.REJECTED:

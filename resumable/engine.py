@@ -13,12 +13,20 @@ from resumable.errors import Forbidden, NotFound
 from resumable.herald import Herald
 from resumable.identity import checked_id
 from resumable.interfaces import Hooks, Payload, Store
+from resumable.job import JobStatus
+from resumable.jobs.clerk import Clerk, may_read
+from resumable.jobs.desk import Desk
+from resumable.jobs.forgetting import forget_jobs
+from resumable.jobs.queue import Jobs
+from resumable.jobs.settings import Processing
 from resumable.model import Finished, Limits, State, Status
 from resumable.operations import (
     Append,
     Browse,
     Caller,
+    CallOff,
     Cancel,
+    Cancelled,
     Completed,
     Concatenate,
     Configuration,
@@ -34,7 +42,10 @@ from resumable.operations import (
     Operation,
     Outcome,
     Place,
+    Process,
+    Remove,
     Retrieve,
+    Watch,
 )
 from resumable.receiving import Receiver
 from resumable.registry import Registry
@@ -44,7 +55,8 @@ from resumable.sweeping import Sweeper, Swept
 class Engine:
     """Performs operations on one store. Keeps no state of its own: any process may do any of it.
 
-    `listing` lets callers list their finished objects. `clock` gives seconds since the epoch.
+    `listing` lets callers list their finished objects, `deleting` delete them. `processing` says
+    what is made of them. `clock` gives seconds since the epoch.
     """
 
     def __init__(
@@ -54,15 +66,20 @@ class Engine:
         *,
         limits: Limits | None = None,
         listing: bool = False,
+        deleting: bool = False,
+        processing: Processing | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self._listing = listing
+        self._deleting = deleting
+        self.desk = None if processing is None else Desk(store, processing, clock)
+        self._jobs = Jobs(store.small_files, clock=clock)
         self._hooks = hooks
         self.chunk_size = wished_chunk_size(self.limits, store.capabilities.part_size)
         self._registry = Registry(store, self.limits, hooks, clock)
-        self._herald = Herald(store, hooks)
+        self._herald = Herald(store, hooks, self.desk)
         self._ender = Ender(self._registry, self._herald)
         self._receiver = Receiver(
             self._registry, self._herald, self._ender.complete, self.chunk_size
@@ -74,6 +91,7 @@ class Engine:
         self._concatenator = Concatenator(
             self._registry, self._herald, self._ender, self.chunk_size
         )
+        self._clerk = Clerk(self._registry, self.desk)
         self._sweeper = Sweeper(self._registry, self._herald, self._ender)
 
     def prefers_held(self, operation: Operation, length: int | None) -> bool:
@@ -95,7 +113,8 @@ class Engine:
             case Place():
                 return self._receiver.place(operation, caller, payload)
             case Deposit():
-                return self._depositor.deposit(operation, caller, payload, late)
+                completed = self._depositor.deposit(operation, caller, payload, late)
+                return self._with_job(completed, operation.wait)
             case Finish():
                 return self._finish(operation, caller)
             case Inspect():
@@ -116,19 +135,34 @@ class Engine:
                 return self._browse(caller)
             case Configure():
                 return self._configure()
+            case Remove():
+                return self._remove(operation, caller)
+            case Process() | Watch() | CallOff():
+                return self._clerk.perform(operation, caller)
 
     def sweep(self) -> Swept:
         """See `Sweeper.sweep`."""
         return self._sweeper.sweep()
 
     def delete(self, finished: Finished) -> None:
-        """See `Ender.delete`."""
+        """Remove a finished object and all that was made of it; see `Ender.delete`."""
+        forget_jobs(self.store, self._jobs, finished)
         self._ender.delete(finished)
+
+    def jobs_of(self, finished: Finished) -> list[JobStatus]:
+        """What was asked to be made of a finished object, the first job first."""
+        return list(self._jobs.of(finished))
 
     def _finish(self, operation: Finish, caller: Caller) -> Completed:
         completed = self._ender.finish(operation, caller)
         self._concatenator.release(completed.finished)
-        return completed
+        return self._with_job(completed, operation.wait)
+
+    def _with_job(self, completed: Completed, wait: float) -> Completed:
+        finished = completed.finished
+        if self.desk is None or not self.desk.wants(finished):
+            return completed
+        return Completed(finished, self.desk.first(finished, wait))
 
     def _released(self, known: Known) -> Known:
         self._concatenator.release(known.status.finished)
@@ -155,11 +189,26 @@ class Engine:
         return status
 
     def _fetch(self, operation: Fetch, caller: Caller) -> Found:
-        finished = self.store.find(checked_id(operation.token, "Recording"))
-        if finished is None or finished.partial or not self._may_read(finished.owner, caller):
-            raise NotFound("Recording not found")
+        finished = self._readable(operation.token, caller)
+        beside = finished.beside.get(operation.beside or "")
+        if beside is not None:
+            finished = self._readable(beside, caller)
         self._registry.authorize(caller, "download", finished)
         return Found(finished)
+
+    def _readable(self, token: str, caller: Caller) -> Finished:
+        finished = self.store.find(checked_id(token, "Recording"))
+        if finished is None or finished.partial or not may_read(finished.owner, caller):
+            raise NotFound("Recording not found")
+        return finished
+
+    def _remove(self, operation: Remove, caller: Caller) -> Cancelled:
+        if not self._deleting:
+            raise Forbidden("Deleting is switched off.")
+        finished = self._readable(operation.token, caller)
+        self._registry.authorize(caller, "delete", finished)
+        self.delete(finished)
+        return Cancelled()
 
     def _retrieve(self, operation: Retrieve, caller: Caller) -> Found:
         standing = self._registry.resolve(operation.reference, caller)
@@ -172,10 +221,6 @@ class Engine:
         self._registry.authorize(caller, "download", status.finished)
         return Found(status.finished)
 
-    def _may_read(self, owner: str | None, caller: Caller) -> bool:
-        # Whoever has the unguessable path may read what nobody owns; the rest only their own.
-        return owner is None or owner == caller.owner
-
     def _browse(self, caller: Caller) -> Listing:
         if not self._listing:
             raise Forbidden("Listing is switched off.")
@@ -183,7 +228,8 @@ class Engine:
         mine = [
             finished for finished in self.store.list_finished() if finished.owner == caller.owner
         ]
-        return Listing(tuple(sorted(mine, key=lambda finished: -finished.finished)))
+        newest = tuple(sorted(mine, key=lambda finished: -finished.finished))
+        return Listing(newest, {} if self.desk is None else self.desk.latest(newest))
 
     def _configure(self) -> Configuration:
         return Configuration(
@@ -191,6 +237,7 @@ class Engine:
             chunk_size=self.chunk_size,
             part_size=self.store.capabilities.part_size,
             listing=self._listing,
+            processing=self.desk is not None,
         )
 
 

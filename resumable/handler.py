@@ -8,9 +8,10 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any, Protocol
 
-from resumable import downloads
+from resumable import downloads, streaming
 from resumable.body import Body, empty_body
 from resumable.cors import Cors
 from resumable.engine import Engine
@@ -20,7 +21,7 @@ from resumable.holding import Holding
 from resumable.http import Request, Response
 from resumable.interfaces import Dialect, Payload
 from resumable.model import KIB
-from resumable.operations import Caller, Found, Operation, Outcome
+from resumable.operations import Caller, Found, Operation, Outcome, Working
 
 MOST_JSON = 64 * KIB
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -128,7 +129,11 @@ class Handler:
         if request.method not in methods:
             raise MethodNotAllowed(f"Use {' or '.join(methods)} here.")
         self._cors.check(request)
-        request, outcome = self._performed(dialect, request, body, caller())
+        asking = caller()
+        request, outcome = self._performed(dialect, request, body, asking)
+        if isinstance(outcome, Working) and streaming.is_wished(request, asking):
+            look = partial(self._performed, dialect, request, body, asking)
+            return streaming.events(dialect, look)
         if isinstance(outcome, Found):
             finished, store = outcome.finished, self._engine.store
             elsewhere = downloads.redirect(request, finished, store, self._redirect)

@@ -5,24 +5,39 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from resumable.errors import UploadError
 from resumable.forking import renew_after_fork
 from resumable.host_lock import claimed
 from resumable.interfaces import Hooks, Store
-from resumable.model import State, Status
+from resumable.model import Finished, State, Status
 
 _MOST_REMEMBERED = 1000
+_ORDERED = "ordered"
+_METHODS = {_ORDERED: "take"}
 _log = logging.getLogger("resumable")
+
+
+class Orders(Protocol):
+    """Whoever makes something of finished objects."""
+
+    def wants(self, finished: Finished) -> bool:
+        """Shall anything be made of it?"""
+
+    def take(self, finished: Finished) -> None:
+        """See to it, once, however often this is called."""
 
 
 class Herald:
     """The one caller of the hooks that only hear."""
 
-    def __init__(self, store: Store, hooks: Hooks) -> None:
+    def __init__(self, store: Store, hooks: Hooks, orders: Orders | None = None) -> None:
         self._store = store
         self._hooks = hooks
+        self._orders = orders
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.after_fork()
         renew_after_fork(self)
@@ -38,7 +53,18 @@ class Herald:
 
     def owes_news(self, status: Status) -> bool:
         """Whether a finished upload has something to tell yet."""
-        return self.owes(status, "created") or self.owes(status, "completed")
+        return (
+            self.owes(status, "created")
+            or self._owes_order(status)
+            or self.owes(status, "completed")
+        )
+
+    def _owes_order(self, status: Status) -> bool:
+        """Shall something be made of it that nobody has been told to make?"""
+        finished = status.finished
+        if self._orders is None or finished is None or _ORDERED in status.told:
+            return False
+        return self._orders.wants(finished)
 
     def created(self, status: Status) -> None:
         """Tell of a birth, once somebody looks at the upload again if not at once."""
@@ -46,9 +72,11 @@ class Herald:
             self._tell(status, "created", status.upload)
 
     def completed(self, status: Status) -> None:
-        """Tell of a finished object, and before that of its birth if nobody has."""
+        """Tell of a finished object, and before that what nobody has heard of."""
         if self.owes(status, "created"):
             self._tell(status, "created", status.upload)
+        if self._owes_order(status):
+            self._tell(status, _ORDERED, status.finished)
         if self.owes(status, "completed"):
             self._tell(status, "completed", status.finished)
 
@@ -98,8 +126,10 @@ class Herald:
                 self._told.popitem(last=False)
 
     def _hear(self, event: str, subject: object) -> bool:
+        listener = self._orders if event == _ORDERED else self._hooks
+        tell: Callable[[object], object] = getattr(listener, _METHODS.get(event, event))
         try:
-            getattr(self._hooks, event)(subject)
+            tell(subject)
         except Exception:
             _log.exception("the %s hook failed; it will be told again", event)
             return False

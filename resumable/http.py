@@ -75,13 +75,15 @@ class Request:
 class Response:
     """What to answer. `body` is bytes, or an iterable whose size is `length` bytes.
 
-    Raises ValueError for a header that must not reach the wire.
+    With `open_end` nobody knows how much an iterable will give. Raises ValueError for a header that
+    must not reach the wire.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
+    open_end: bool = False
 
     def __post_init__(self) -> None:
         for name, value in self.headers:
@@ -107,7 +109,7 @@ class Response:
     def without_body(self) -> Response:
         """The same answer as HEAD gives it: the headers of the body, but no body."""
         self.close()
-        return replace(self, body=b"", length=self.size)
+        return replace(self, body=b"", length=self.size, open_end=False)
 
 
 def check_header(name: str, value: str) -> None:

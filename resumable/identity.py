@@ -39,6 +39,16 @@ def derived_id(owner: str | None, client_id: str, generation: int) -> str:
     return base64.urlsafe_b64encode(digest[:24]).decode("ascii")
 
 
+def job_id(original: str, number: int) -> str:
+    """The id of the n-th job of a finished object: nobody guesses it, and none has to be listed."""
+    return derived_id(None, f"job {original}", number)
+
+
+def output_id(job: str, attempt: int, number: int) -> str:
+    """The upload id of the n-th object that an attempt at a job makes."""
+    return derived_id(None, f"output {job} {attempt}", number)
+
+
 def is_id(text: str) -> bool:
     """Whether this can be an id of ours at all."""
     return _ID.fullmatch(text) is not None

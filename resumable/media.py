@@ -46,6 +46,8 @@ EXTENSIONS = {
 }
 # Types that a browser may render in our origin: none of them can carry a script.
 INLINE = frozenset(EXTENSIONS)
+# What only we write: nobody's text is served as one of these.
+MADE_HERE = frozenset({"application/vnd.apple.mpegurl", "text/vtt", "video/iso.segment"})
 _LONGEST_NAME = 200
 _LONGEST_EXTENSION = 20
 # Windows takes these for devices, whatever their extension.

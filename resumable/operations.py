@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from resumable.job import JobState, JobStatus
 from resumable.model import Digest, Finished, Limits, Status
 
 # ---------------------------------------------------------------- who, and which upload
@@ -120,16 +121,21 @@ class Place:
 class Deposit:
     """Make one finished object of the request's bytes, which are a whole file.
 
-    What may still be told behind the bytes does not make it another operation.
+    What may still be told behind the bytes does not make it another operation. The client may
+    `wait` so many seconds for what shall be made of it.
     """
 
     filename: str | None = field(default=None, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """Make one object of an upload. Facts that are given late are learned first."""
+    """Make one object of an upload. Facts that are given late are learned first.
+
+    The client may `wait` so many seconds for what shall be made of it.
+    """
 
     reference: Reference
     filename: str | None = None
@@ -137,6 +143,7 @@ class Finish:
     total_chunks: int | None = None
     length: int | None = None
     digest: Digest | None = None
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +173,10 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Read a finished object."""
+    """Read a finished object, or one `beside` it that its own text calls by that name."""
 
     token: str
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +189,36 @@ class Retrieve:
 @dataclass(frozen=True, slots=True)
 class Browse:
     """List the caller's finished objects, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete a finished object with all that was made of it."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Make something of a finished object, once more if need be."""
+
+    token: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How far is a job? The client may `wait` so many seconds for its end."""
+
+    job: str
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """End a job without results."""
+
+    job: str
 
 
 Operation: TypeAlias = (
@@ -196,6 +234,10 @@ Operation: TypeAlias = (
     | Fetch
     | Retrieve
     | Browse
+    | Remove
+    | Process
+    | Watch
+    | CallOff
 )
 
 
@@ -219,10 +261,23 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The upload is one finished object."""
+    """The upload is one finished object; `job` makes something of it."""
 
     finished: Finished
-    processed: bool = False
+    job: JobStatus | None = None
+
+    @property
+    def processed(self) -> bool:
+        return self.job is not None and self.job.state is JobState.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A job as it stands. `original` None: it is not there any more."""
+
+    job: JobStatus
+    original: Finished | None
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +305,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Finished objects, newest first."""
+    """Finished objects, newest first; their latest jobs by their tokens."""
 
     finished: tuple[Finished, ...]
+    jobs: Mapping[str, JobStatus] = field(default_factory=dict)
 
 
-Outcome: TypeAlias = Known | Completed | Cancelled | Configuration | Found | Listing
+Outcome: TypeAlias = Known | Completed | Working | Cancelled | Configuration | Found | Listing

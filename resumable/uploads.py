@@ -14,8 +14,20 @@ from resumable.downloads import content_disposition
 from resumable.engine import Engine
 from resumable.errors import NotFound
 from resumable.interfaces import Store
+from resumable.job import JobStatus
 from resumable.model import Finished, Status, Upload
-from resumable.operations import ByClientId, ById, Caller, Cancel, Create, Inspect, Known
+from resumable.operations import (
+    ByClientId,
+    ById,
+    Caller,
+    Cancel,
+    Create,
+    Inspect,
+    Known,
+    Process,
+    Watch,
+    Working,
+)
 from resumable.stores.local import LocalStore
 from resumable.sweeping import Swept
 
@@ -116,6 +128,27 @@ class Uploads:
     def delete(self, finished: Finished) -> None:
         """Remove a finished object."""
         self._engine.delete(finished)
+
+    def process(self, finished: Finished, options: Mapping[str, Any]) -> JobStatus:
+        """Make something of a finished object, once more if need be.
+
+        Raises BadRequest for options that make no sense or wish for nothing, NotFound without
+        `processing`.
+        """
+        operation = Process(token=finished.token, options=options)
+        outcome = self._engine.perform(operation, _host(finished.owner), empty_body())
+        assert isinstance(outcome, Working)
+        return outcome.job
+
+    def job(self, id: str, *, wait: float = 0.0) -> JobStatus:
+        """How far a job is, at its end or after `wait` seconds (60 at most). Raises NotFound."""
+        outcome = self._engine.perform(Watch(id, wait), _host(None), empty_body())
+        assert isinstance(outcome, Working)
+        return outcome.job
+
+    def jobs(self, finished: Finished) -> builtins.list[JobStatus]:
+        """The jobs of a finished object, the first one first."""
+        return self._engine.jobs_of(finished)
 
     def check(self) -> builtins.list[str]:
         """Write to the storage and forget it again; sentences on what it does not do.

@@ -21,6 +21,7 @@ from resumable.errors import BadRequest, HeadersTooLarge
 from resumable.handler import Handler
 from resumable.http import Headers, Request, Response, whole_number
 from resumable.interfaces import Dialect
+from resumable.jobs.settings import Processing
 from resumable.model import KIB, Finished, Limits, Objects, Upload
 from resumable.operations import Caller
 from resumable.uploads import Uploads
@@ -57,6 +58,8 @@ class ResumableUploads:
     cors            origins whose pages may upload ("https://app.example"), or "*"
     cors_credentials  send cookies across origins (not with "*")
     listing         lets a caller list their finished files at /recordings
+    deleting        lets a caller delete a finished file at its path, whoever may read it
+    processing      what is made of finished recordings; see `Processing`. None: nothing
     tus             where tus clients find their uploads, below `prefix`; None: nowhere
     redirect_downloads  seconds for which a download's redirect to the object storage is signed;
                     None, or a storage that cannot sign: the bytes come through this server
@@ -82,6 +85,8 @@ class ResumableUploads:
         cors: Collection[str] = (),
         cors_credentials: bool = False,
         listing: bool = False,
+        deleting: bool = False,
+        processing: Processing | None = None,
         tus: str | None = "/files",
         redirect_downloads: int | None = None,
     ) -> None:
@@ -97,8 +102,17 @@ class ResumableUploads:
             objects=objects,
         )
         hooks = _HostHooks(authorize, created, completed, cancelled)
-        engine = Engine(store, hooks, limits=self._limits, listing=listing)
-        dialects: list[Dialect] = [ChunkDialect(listing=listing)]
+        engine = Engine(
+            store,
+            hooks,
+            limits=self._limits,
+            listing=listing,
+            deleting=deleting,
+            processing=processing,
+        )
+        self._desk = engine.desk
+        chunks = ChunkDialect(listing=listing, deleting=deleting, jobs=processing is not None)
+        dialects: list[Dialect] = [chunks]
         if tus is not None:
             dialects.append(_tus(tus, self._limits))
         self._heads = frozenset({ASSETS.split("/")[1]}).union(*(d.heads for d in dialects))
@@ -113,6 +127,8 @@ class ResumableUploads:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["resumable.uploads"] = self.uploads
+        if self._desk is not None:
+            self._desk.start()
         path = environ.get("PATH_INFO", "")
         if path.startswith(self._prefix):
             below = path[len(self._prefix) :]
@@ -277,7 +293,7 @@ def _asset(request: Request) -> Response | None:
 def _respond(response: Response, start_response: StartResponse) -> Iterable[bytes]:
     """Hand a response to the server, in the forms that all of them take."""
     headers = list(response.headers)
-    if response.status not in (204, 304):
+    if response.status not in (204, 304) and not response.open_end:
         headers.append(("Content-Length", str(response.size)))
     try:
         start_response(f"{response.status} {_reason(response.status)}", headers)
@@ -286,7 +302,7 @@ def _respond(response: Response, start_response: StartResponse) -> Iterable[byte
         raise
     if isinstance(response.body, bytes):
         return [response.body]
-    if response.size:
+    if response.size or response.open_end:
         return response.body
     # hypercorn answers 500 to an iterable that gives nothing.
     response.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,12 @@ from resumable.errors import BadRequest
 from resumable.http import Request, whole_number
 from resumable.media import safe_name
 from resumable.model import GREATEST_LENGTH, Digest
+from resumable.processing.options import checked
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 _CHUNK_DIGESTS = ("sha256", "crc32c")
 _LONGEST_FILENAME = 1024
-_LONGEST_LABEL = 200
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-_DEFAULT_FRAME_SIZE = 30
-_GREATEST_FRAME_SIZE = 200
+_WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,5})(?:$|[,;\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,63 +179,10 @@ def options(value: Any) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise BadRequest("options must be a JSON object.", code="bad-options")
-    return {
-        key: _OPTIONS[key](key, given)
-        for key, given in value.items()
-        if key in _OPTIONS and given is not None
-    }
+    return checked(value)
 
 
-def _flag(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _bad_option(key, "true or false")
-    return value
-
-
-def _color(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not _COLOR.fullmatch(value):
-        raise _bad_option(key, "a colour such as #4f46e5")
-    return value.lower()
-
-
-def _label(key: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_LABEL:
-        raise _bad_option(key, f"a text of at most {_LONGEST_LABEL} characters")
-    return "".join(character for character in value if character.isprintable())
-
-
-def _opacity(key: str, value: Any) -> int:
-    number = _pixels_or_none(value)
-    if number is None or number > 100:
-        raise _bad_option(key, "a whole number from 0 to 100")
-    return number
-
-
-def _frame_size(key: str, value: Any) -> int:
-    number = _pixels_or_none(value)
-    if number is not None and number > _GREATEST_FRAME_SIZE:
-        raise _bad_option(key, f"a whole number from 0 to {_GREATEST_FRAME_SIZE}")
-    return _DEFAULT_FRAME_SIZE if number is None else number
-
-
-def _pixels_or_none(value: Any) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 6:
-        return int(value)
-    return value if type(value) is int and value >= 0 else None
-
-
-def _bad_option(key: str, wanted: str) -> BadRequest:
-    return BadRequest(f"The option {key} must be {wanted}.", code="bad-options")
-
-
-_OPTIONS: Mapping[str, Callable[[str, Any], Any]] = {
-    "convertToMp4": _flag,
-    "frame": _flag,
-    "frameSize": _frame_size,
-    "frameColorStart": _color,
-    "frameColorEnd": _color,
-    "label": _flag,
-    "labelText": _label,
-    "icon": _flag,
-    "iconOpacity": _opacity,
-}
+def wait(text: str | None) -> float:
+    """The seconds of `Prefer: wait=N` (RFC 7240, 4.3); 0 for everything else that is there."""
+    found = _WAIT.search(text or "")
+    return float(found[1]) if found else 0.0

@@ -6,22 +6,26 @@ GET      /upload-status/{id}     what has arrived;  DELETE cancels
 POST     /process-video-chunks   a whole small file in one form
 GET      /upload-config          limits and the wished chunk size
 GET      /recordings             the finished files, where listing is on
-GET      /recordings/{token}/…   one finished file
+GET      /recordings/{token}/…   one finished file;  DELETE where that is on
+POST     /jobs                   make something of a finished file, where jobs are on
+GET      /jobs/{id}              how far that is;  DELETE calls it off
 """
 
 from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote
 
 from resumable.dialects import chunk_words as words
+from resumable.dialects import job_words
 from resumable.errors import BadRequest, NotFound, UploadError
 from resumable.http import Request, Response, json_response
-from resumable.model import Finished, State
+from resumable.job import JobState
+from resumable.model import State
 from resumable.operations import (
     Browse,
     ByClientId,
+    CallOff,
     Cancel,
     Cancelled,
     Completed,
@@ -37,10 +41,15 @@ from resumable.operations import (
     Operation,
     Outcome,
     Place,
+    Process,
+    Remove,
+    Watch,
+    Working,
 )
 
 CHUNK, FINALIZE, STATUS = "upload-chunk", "finalize-upload", "upload-status"
 DIRECT, CONFIG, RECORDINGS = "process-video-chunks", "upload-config", "recordings"
+JOBS = "jobs"
 _METHODS = {
     CHUNK: ("POST", "PUT"),
     FINALIZE: ("POST",),
@@ -57,22 +66,33 @@ _LONGEST_ID = 256
 # What browsers call a file part that has no name.
 _NAMELESS = "blob"
 _NOTES = {
-    False: "Stored as it was sent; nothing was converted.",
-    True: "Stored and processed.",
+    None: "Stored as it was sent; nothing was converted.",
+    JobState.DONE: "Stored and processed.",
+    JobState.FAILED: "Stored as it was sent; the processing failed.",
+    JobState.CANCELLED: "Stored as it was sent; the processing was called off.",
 }
 
 
 class ChunkDialect:
-    """The chunk protocol. `listing` puts the list of finished files on its route."""
+    """The chunk protocol.
+
+    `listing` puts the list of finished files on its route, `deleting` lets them be deleted, and
+    `jobs` puts what is made of them on theirs.
+    """
 
     name = "chunks"
     always: tuple[tuple[str, str], ...] = ()
     discovery: tuple[tuple[str, str], ...] = ()
-    heads = frozenset(_METHODS)
     file_parts = frozenset({"chunk", "file"})
 
-    def __init__(self, *, listing: bool = False) -> None:
+    def __init__(
+        self, *, listing: bool = False, deleting: bool = False, jobs: bool = False
+    ) -> None:
         self._listing = listing
+        self._deleting = deleting
+        self._jobs = jobs
+        # An app without jobs may have a route of that name itself.
+        self.heads = frozenset(_METHODS) | ({JOBS} if jobs else frozenset())
 
     def meant(self, request: Request) -> Request:
         return request
@@ -83,13 +103,22 @@ class ChunkDialect:
             return bool(rest)
         if head == RECORDINGS:
             return bool(rest) or self._listing
+        if head == JOBS:
+            return self._jobs
         return head in _METHODS and not rest
 
     def methods(self, request: Request) -> tuple[str, ...]:
-        return _METHODS[_split(request.path)[0]]
+        head, rest = _split(request.path)
+        if head == JOBS:
+            return ("GET", "HEAD", "DELETE") if rest else ("POST",)
+        if head == RECORDINGS and rest and self._deleting:
+            return (*_METHODS[RECORDINGS], "DELETE")
+        return _METHODS[head]
 
     def body(self, request: Request) -> str:
-        head, _ = _split(request.path)
+        head, rest = _split(request.path)
+        if head == JOBS and not rest:
+            return "json"
         if head == CHUNK:
             form = request.content_type == "multipart/form-data" and request.method == "POST"
             return "form" if form else "raw"
@@ -102,7 +131,7 @@ class ChunkDialect:
         if head == CHUNK:
             return _chunk(request)
         if head == FINALIZE:
-            return _finalize(document)
+            return _finalize(request, document)
         if head == DIRECT:
             return _direct(request)
         if head == STATUS:
@@ -110,7 +139,12 @@ class ChunkDialect:
             return Cancel(reference) if request.method == "DELETE" else Inspect(reference)
         if head == CONFIG:
             return Configure()
-        return Fetch(rest.partition("/")[0]) if rest else Browse()
+        if head == JOBS:
+            return _about_job(request, rest) if rest else _process(document)
+        token, _, name = rest.partition("/")
+        if request.method == "DELETE":
+            return Remove(token)
+        return Fetch(token, name or None) if rest else Browse()
 
     # ------------------------------------------------------------ outcomes to words
 
@@ -123,14 +157,21 @@ class ChunkDialect:
             case Completed():
                 document = _completed(request, outcome)
                 if _split(request.path)[0] == DIRECT:
-                    document["note"] = _NOTES[outcome.processed]
+                    document["note"] = _note(outcome)
                 return json_response(200, document)
+            case Working():
+                headers = () if outcome.job.state.ended else (("Retry-After", "1"),)
+                status = 202 if outcome.begun else 200
+                return json_response(status, job_words.document(request, outcome), headers)
             case Cancelled():
                 return Response(204)
             case Configuration():
                 return json_response(200, _configuration(outcome))
             case Listing():
-                entries = [_entry(request, finished) for finished in outcome.finished]
+                entries = [
+                    _entry(request, one) | job_words.summary(request, outcome.jobs.get(one.token))
+                    for one in outcome.finished
+                ]
                 return json_response(200, {"recordings": entries})
             case Found():
                 raise NotFound("Recording not found")
@@ -181,7 +222,28 @@ def _chunk(request: Request) -> Place | None:
     )
 
 
-def _finalize(document: Any) -> Finish:
+def _note(completed: Completed) -> str:
+    state = None if completed.job is None else completed.job.state
+    return _NOTES.get(state, "Stored as it was sent; it is being processed.")
+
+
+def _about_job(request: Request, id: str) -> Operation:
+    if request.method == "DELETE":
+        return CallOff(id)
+    return Watch(id, words.wait(request.headers.get("prefer")))
+
+
+def _process(document: Any) -> Process:
+    if not isinstance(document, dict) or not isinstance(document.get("recording"), str):
+        raise BadRequest(
+            'Send JSON such as {"recording": "/recordings/…", "options": {…}}.', code="bad-json"
+        )
+    path = document["recording"]
+    token = path.partition("/recordings/")[2] or path
+    return Process(token=token.partition("/")[0], options=words.options(document.get("options")))
+
+
+def _finalize(request: Request, document: Any) -> Finish:
     if not isinstance(document, dict):
         raise BadRequest("The body must be a JSON object.", code="bad-json")
     client_id = document.get("uploadId")
@@ -196,6 +258,7 @@ def _finalize(document: Any) -> Finish:
         total_chunks=words.json_number(document, "totalChunks", least=1),
         length=words.json_number(document, "totalSize"),
         digest=words.json_digest(document.get("digest")),
+        wait=words.wait(request.headers.get("prefer")),
     )
 
 
@@ -207,6 +270,7 @@ def _direct(request: Request) -> Deposit:
     return Deposit(
         filename=words.filename(request.fields.get("filename", own)),
         options=words.options_in_form(request.fields.get("options")),
+        wait=words.wait(request.headers.get("prefer")),
     )
 
 
@@ -256,18 +320,17 @@ def _completed(request: Request, completed: Completed) -> dict[str, Any]:
     document: dict[str, Any] = {"ok": True, **_entry(request, finished)}
     if _split(request.path)[0] == FINALIZE:
         document["uploadId"] = finished.client_id or finished.id
-    return {**document, "processed": completed.processed}
-
-
-def _entry(request: Request, finished: Finished) -> dict[str, Any]:
+    made = job_words.main(request, completed.job)
+    if made is not None:
+        document |= {**made, "original": _entry(request, finished)}
     return {
-        "path": finished.path,
-        "url": quote(request.root, safe="/~") + finished.path,
-        "filename": finished.filename,
-        "size": finished.size,
-        "type": finished.content_type,
-        "finished": finished.finished,
+        **document,
+        **job_words.summary(request, completed.job),
+        "processed": completed.processed,
     }
+
+
+_entry = job_words.entry
 
 
 def _configuration(configuration: Configuration) -> dict[str, Any]:

@@ -140,6 +140,20 @@ def parse(options: Any, *, rules: Rules | None = None, lenient: bool = False) ->
     return _wishes(checked)
 
 
+def checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The known options among a client's, each checked, as they are stored with its upload.
+
+    Raises BadRequest, with the code "bad-options".
+    """
+    found = {
+        name: value if name in _AS_SENT else OPTIONS[name](name, value)
+        for name, value in options.items()
+        if name in OPTIONS and value is not None
+    }
+    parse(found)
+    return found
+
+
 def _wishes(checked: Mapping[str, Any]) -> Wishes:
     wishes = Wishes(
         frame=_frame(checked) if checked.get("frame") else None,
@@ -289,6 +303,8 @@ OPTIONS: Mapping[str, Callable[[str, Any], Any]] = {
     "sha256": _flag,
     "probe": _flag,
 }
+# Bytes are nothing that JSON has.
+_AS_SENT = frozenset({"iconImage"})
 # The options that stand for themselves, and their names here.
 _PLAIN: Mapping[str, str] = {
     "convertToMp4": "mp4",

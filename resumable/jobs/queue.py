@@ -1,0 +1,244 @@
+"""The jobs of one storage: asked for once, claimed by one worker at a time, ended once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from resumable.identity import job_id
+from resumable.interfaces import SmallFile, SmallFiles
+from resumable.job import Beat, Ending, Job, JobState, JobStatus, Setback
+from resumable.model import Finished
+
+OPEN, ENDED = "jobs", "results"
+MOST_ATTEMPTS = 5
+# What each attempt leaves in the folder of open jobs: `<job>.<kind>-<attempt>`.
+_JOB, _TRY, _BEAT, _SETBACK, _CANCEL = "job", "try", "beat", "setback", "cancel"
+
+
+@dataclass(slots=True)
+class OpenJob:
+    """What a listing shows of one job that has not ended, the files by their kind."""
+
+    id: str
+    files: dict[str, SmallFile] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> int:
+        """The latest one; 0: none has begun."""
+        tries = (int(kind[len(_TRY) + 1 :]) for kind in self.files if kind.startswith(_TRY + "-"))
+        return max(tries, default=0)
+
+    @property
+    def since(self) -> float:
+        """When it was asked for, by the storage's clock."""
+        return self.files[_JOB].modified if _JOB in self.files else 0.0
+
+    @property
+    def set_back(self) -> bool:
+        """Whether its latest attempt is over."""
+        return f"{_SETBACK}-{self.attempt}" in self.files
+
+    @property
+    def sign_of_life(self) -> str:
+        """What changes as long as its latest attempt goes on."""
+        number = self.attempt
+        beat = self.files.get(f"{_BEAT}-{number}") or self.files.get(f"{_TRY}-{number}")
+        return "" if beat is None else beat.version
+
+
+class Jobs:
+    """Jobs by id. `clock` gives seconds since the epoch; `worker` names this process."""
+
+    def __init__(
+        self,
+        files: SmallFiles,
+        *,
+        clock: Callable[[], float] = time.time,
+        worker: str | None = None,
+    ) -> None:
+        self.files = files
+        self.clock = clock
+        self._worker = worker
+
+    @property
+    def worker(self) -> str:
+        """This process, for people who look for it; a fork is another one."""
+        return self._worker or f"{socket.gethostname()}/{os.getpid()}"
+
+    # ------------------------------------------------------------ asking
+
+    def ask(self, finished: Finished, options: Mapping[str, Any], *, again: bool = False) -> Job:
+        """The first job of a finished object, begun unless it was before; `again`: a new one."""
+        for number in count():
+            job = Job(
+                job_id(finished.token, number),
+                finished.token,
+                finished.owner,
+                dict(options),
+                self.clock(),
+            )
+            known = self._ended(job.id)
+            if known is None and self.files.create(OPEN, f"{job.id}.{_JOB}", job.to_bytes()):
+                return job
+            if not again:
+                return known.job if known else self._open(job.id) or job
+        raise AssertionError("numbers do not end")
+
+    def of(self, finished: Finished) -> Iterator[JobStatus]:
+        """All jobs of a finished object, the first one first."""
+        for number in count():
+            status = self.status(job_id(finished.token, number))
+            if status is None:
+                return
+            yield status
+
+    def status(self, id: str) -> JobStatus | None:
+        """What is known of a job."""
+        ending = self._ended(id)
+        if ending is None:
+            job = self._open(id)
+            if job is not None:
+                return self._open_status(job)
+            # It may have ended between the two looks.
+            ending = self._ended(id)
+        if ending is None:
+            return None
+        done = 1.0 if ending.state is JobState.DONE else 0.0
+        return JobStatus(ending.job, ending.state, ending.attempt, done, None, ending)
+
+    def _open_status(self, job: Job) -> JobStatus:
+        known = next((one for one in self.open() if one.id == job.id), None)
+        if known is None or known.attempt == 0 or known.set_back:
+            return JobStatus(job, JobState.QUEUED, 0 if known is None else known.attempt)
+        beat = self._beat(job.id, known.attempt)
+        return JobStatus(job, JobState.RUNNING, known.attempt, beat.progress, beat.seconds_left)
+
+    def _ended(self, id: str) -> Ending | None:
+        data = self.files.read(ENDED, id)
+        return None if data is None else Ending.from_bytes(data)
+
+    def _open(self, id: str) -> Job | None:
+        data = self.files.read(OPEN, f"{id}.{_JOB}")
+        return None if data is None else Job.from_bytes(data)
+
+    def _beat(self, id: str, attempt: int) -> Beat:
+        data = self.files.read(OPEN, f"{id}.{_BEAT}-{attempt}")
+        return Beat(self.worker, 0) if data is None else Beat.from_bytes(data)
+
+    # ------------------------------------------------------------ the workers' view
+
+    def open(self) -> list[OpenJob]:
+        """Every job that has not ended, or whose end is not tidied up yet; the oldest first."""
+        found: dict[str, OpenJob] = {}
+        for file in self.files.listed(OPEN):
+            id, _, kind = file.name.partition(".")
+            found.setdefault(id, OpenJob(id)).files[kind] = file
+        return sorted(found.values(), key=lambda one: one.since)
+
+    def claim(self, known: OpenJob) -> Claim | None:
+        """The next attempt, for this worker alone; None where another has it, or none may begin."""
+        job, ending = self._open(known.id), self._ended(known.id)
+        if ending is not None:
+            return None
+        if job is None:
+            self.close(known)
+            return None
+        setbacks = self._setbacks(known)
+        if known.set_back and setbacks[known.attempt].until > self.clock():
+            return None
+        counted = known.attempt - sum(not one.counts for one in setbacks.values())
+        number = known.attempt + 1
+        claim = Claim(self, job, number, f"{self.worker} {secrets.token_hex(8)}")
+        if _CANCEL in known.files:
+            claim.cancelled()
+            return None
+        if counted >= MOST_ATTEMPTS:
+            last = setbacks.get(known.attempt)
+            claim.end(
+                JobState.FAILED,
+                error=last.message if last else "The processing was interrupted too often.",
+                code=last.code if last else "unfinished",
+                log=last.log if last else "",
+            )
+            return None
+        beat = Beat(claim.worker, 0).to_bytes()
+        return claim if self.files.create(OPEN, f"{job.id}.{_TRY}-{number}", beat) else None
+
+    def _setbacks(self, known: OpenJob) -> dict[int, Setback]:
+        numbers = [kind for kind in known.files if kind.startswith(_SETBACK)]
+        found: dict[int, Setback] = defaultdict(lambda: Setback("", "", "unfinished", 0))
+        for kind in numbers:
+            data = self.files.read(OPEN, f"{known.id}.{kind}")
+            if data is not None:
+                found[int(kind[len(_SETBACK) + 1 :])] = Setback.from_bytes(data)
+        return found
+
+    def cancel(self, id: str) -> bool:
+        """Call it off: at once where nobody is at work on it; False where it has ended."""
+        job = self._open(id)
+        if job is None or self._ended(id) is not None:
+            return False
+        self.files.create(OPEN, f"{id}.{_CANCEL}", secrets.token_bytes(8))
+        status = self._open_status(job)
+        if status.state is JobState.QUEUED:
+            claim = Claim(self, job, status.attempt + 1, f"{self.worker} {secrets.token_hex(8)}")
+            claim.cancelled()
+        return True
+
+    def close(self, known: OpenJob) -> None:
+        """Remove what a job that has ended has left among the open ones."""
+        self.files.remove(OPEN, [f"{known.id}.{kind}" for kind in known.files])
+
+    def forget(self, id: str) -> None:
+        """Remove all that is known of a job."""
+        for known in self.open():
+            if known.id == id:
+                self.close(known)
+        self.files.remove(ENDED, [id])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt, while it is this worker's. `worker` differs for each attempt."""
+
+    jobs: Jobs
+    job: Job
+    attempt: int
+    worker: str
+
+    def beat(self, number: int, progress: float, seconds_left: float | None) -> str | None:
+        """A sign of life. Why to stop, if there is a reason: "cancelled", or "lost" to another."""
+        beat = Beat(self.worker, number, round(progress, 4), seconds_left)
+        self.jobs.files.write(OPEN, f"{self.job.id}.{_BEAT}-{self.attempt}", beat.to_bytes())
+        known = next((one for one in self.jobs.open() if one.id == self.job.id), None)
+        if known is None or known.attempt > self.attempt or known.set_back:
+            return "lost"
+        return "cancelled" if _CANCEL in known.files else None
+
+    def set_back(
+        self, message: str, code: str, *, after: float = 0.0, log: str = "", counts: bool = True
+    ) -> None:
+        """This attempt is over, and another may begin `after` so many seconds."""
+        until = self.jobs.clock() + after
+        setback = Setback(self.worker, message, code, until, log, counts)
+        name = f"{self.job.id}.{_SETBACK}-{self.attempt}"
+        self.jobs.files.create(OPEN, name, setback.to_bytes())
+
+    def cancelled(self) -> bool:
+        return self.end(
+            JobState.CANCELLED, error="The processing was called off.", code="cancelled"
+        )
+
+    def end(self, state: JobState, **told: Any) -> bool:
+        """End the job; False where another attempt was first. What is open of it is closed later,
+        by whoever has told of the end."""
+        ending = Ending(self.job, state, self.attempt, self.worker, self.jobs.clock(), **told)
+        return self.jobs.files.create(ENDED, self.job.id, ending.to_bytes())
