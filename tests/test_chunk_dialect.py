@@ -12,6 +12,7 @@ from resumable import errors
 from resumable.dialects.chunks import ChunkDialect
 from resumable.errors import BadRequest, UploadError
 from resumable.http import Headers, Request, Response
+from resumable.job import Ending, Job, JobState, JobStatus, Made
 from resumable.model import (
     Chunk,
     Digest,
@@ -25,6 +26,7 @@ from resumable.model import (
 from resumable.operations import (
     Browse,
     ByClientId,
+    CallOff,
     Cancel,
     Cancelled,
     Completed,
@@ -38,6 +40,10 @@ from resumable.operations import (
     Listing,
     Operation,
     Place,
+    Process,
+    Remove,
+    Watch,
+    Working,
 )
 
 DIALECT = ChunkDialect()
@@ -301,9 +307,9 @@ def test_a_finalize_that_is_none(document: Any, message: str) -> None:
         ("DELETE", "/upload-status/t1", Cancel(ByClientId("t1"))),
         ("GET", "/upload-config", Configure()),
         ("GET", f"/recordings/{TOKEN}", Fetch(TOKEN)),
-        ("GET", f"/recordings/{TOKEN}/film.webm", Fetch(TOKEN)),
-        ("GET", f"/recordings/{TOKEN}/../../x", Fetch(TOKEN)),
-        ("GET", "/recordings/../x", Fetch("..")),
+        ("GET", f"/recordings/{TOKEN}/film.webm", Fetch(TOKEN, "film.webm")),
+        ("GET", f"/recordings/{TOKEN}/../../x", Fetch(TOKEN, "../../x")),
+        ("GET", "/recordings/../x", Fetch("..", "x")),
     ],
 )
 def test_questions(method: str, path: str, operation: Operation) -> None:
@@ -472,14 +478,137 @@ def test_a_finalize_was_done() -> None:
     assert answered(response) == {"ok": True, **ENTRY, "uploadId": "t1", "processed": False}
 
 
-@pytest.mark.parametrize(("processed", "word"), [(False, "nothing was converted"), (True, "proc")])
-def test_a_direct_upload_says_what_was_done(processed: bool, word: str) -> None:
+def job_status(state: JobState, results: tuple[Made, ...] = ()) -> JobStatus:
+    job = Job("J", FINISHED.token, None, {"poster": True}, 5.0)
+    if not state.ended:
+        return JobStatus(job, state, 1, 0.25, 3.04)
+    sentence = "It is broken." if state is JobState.FAILED else None
+    ending = Ending(job, state, 1, "w", 6.0, results, {"d": 1}, ("a note",), sentence, "refused")
+    return JobStatus(job, state, 1, 1.0, None, ending)
+
+
+VIDEO = Made("v" * 22, "video", "a b.mp4", 7, "video/mp4", {"duration": 1.5})
+POSTER = Made("p" * 22, "poster", "a.jpg", 8, "image/jpeg")
+SEGMENT = Made("s" * 22, "segment", "s.m4s", 9, "video/iso.segment")
+MADE = {
+    "path": f"/recordings/{'v' * 22}/a%20b.mp4",
+    "url": f"/recordings/{'v' * 22}/a%20b.mp4",
+    "filename": "a b.mp4",
+    "size": 7,
+    "type": "video/mp4",
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        (None, "nothing was converted"),
+        (JobState.QUEUED, "is being processed"),
+        (JobState.RUNNING, "is being processed"),
+        (JobState.DONE, "Stored and processed"),
+        (JobState.FAILED, "failed"),
+        (JobState.CANCELLED, "called off"),
+    ],
+)
+def test_a_direct_upload_says_what_was_done(state: JobState | None, word: str) -> None:
     from dataclasses import replace
 
     finished = replace(FINISHED, client_id=None)
-    document = answered(DIALECT.render(direct({}), Completed(finished, processed)))
+    job = None if state is None else job_status(state)
+    document = answered(DIALECT.render(direct({}), Completed(finished, job)))
     assert word in document.pop("note")
-    assert document == {"ok": True, **ENTRY, "processed": processed}
+    told = {"ok": True, **ENTRY, "processed": state is JobState.DONE}
+    if job is not None:
+        told |= {"job": "J", "status_url": "/jobs/J", "state": job.state.value, "results": []}
+    assert document == told
+
+
+def test_who_waited_is_given_what_was_made() -> None:
+    job = job_status(JobState.DONE, (SEGMENT, VIDEO, POSTER))
+    document = answered(DIALECT.render(direct({}), Completed(FINISHED, job)))
+    assert {name: document[name] for name in MADE} == MADE
+    assert document["original"] == ENTRY
+    assert [one["role"] for one in document["results"]] == ["video", "poster"]
+    assert document["processed"]
+
+
+JOBS = ChunkDialect(listing=True, deleting=True, jobs=True)
+
+
+def test_a_job_in_words() -> None:
+    asked = request("GET", "/jobs/J", root="/app")
+    response = JOBS.render(asked, Working(job_status(JobState.RUNNING), FINISHED))
+    assert response.status == 200
+    assert ("Retry-After", "1") in response.headers
+    assert answered(response) == {
+        "job": "J", "status_url": "/app/jobs/J", "state": "running", "results": [],
+        "progress": 0.25, "percent": 25, "secondsLeft": 3.0, "attempt": 1, "error": None,
+        "code": None, "notes": [], "facts": {},
+        "original": ENTRY | {"url": "/app" + ENTRY["path"]},
+    }  # fmt: skip
+    failed = answered(JOBS.render(asked, Working(job_status(JobState.FAILED), None)))
+    assert (failed["error"], failed["code"], failed["notes"]) == (
+        "It is broken.", "refused", ["a note"],
+    )  # fmt: skip
+    assert failed["original"] is None
+    begun = JOBS.render(request("POST", "/jobs"), Working(job_status(JobState.QUEUED), None, True))
+    assert begun.status == 202
+
+
+def test_a_list_with_jobs() -> None:
+    done = job_status(JobState.DONE, (VIDEO, POSTER))
+    listing = Listing((FINISHED,), {FINISHED.token: done})
+    (entry,) = answered(JOBS.render(request("GET", "/recordings"), listing))["recordings"]
+    assert entry["status_url"] == "/jobs/J"
+    assert entry["results"][0] == {"role": "video", **MADE, "facts": {"duration": 1.5}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "document", "operation"),
+    [
+        ("GET", "/jobs/J", None, Watch("J")),
+        ("DELETE", "/jobs/J", None, CallOff("J")),
+        ("DELETE", f"/recordings/{TOKEN}/a.webm", None, Remove(TOKEN)),
+        ("POST", "/jobs", {"recording": TOKEN}, Process(token=TOKEN)),
+        (
+            "POST",
+            "/jobs",
+            {"recording": f"/app/recordings/{TOKEN}/a.webm", "options": {"poster": True, "x": 1}},
+            Process(token=TOKEN, options={"poster": True}),
+        ),
+    ],
+)
+def test_questions_about_jobs(method: str, path: str, document: Any, operation: Any) -> None:
+    asked = request(method, path)
+    assert JOBS.routes(asked)
+    assert method in JOBS.methods(asked)
+    assert JOBS.parse(asked, document) == operation
+
+
+@pytest.mark.parametrize(
+    "document", [None, [], {}, {"recording": 5}, {"recording": TOKEN, "options": 5}]
+)
+def test_what_is_no_order(document: Any) -> None:
+    with pytest.raises(BadRequest):
+        JOBS.parse(request("POST", "/jobs"), document)
+
+
+def test_without_jobs_their_route_is_the_apps() -> None:
+    assert not DIALECT.routes(request("GET", "/jobs/J"))
+    assert "jobs" not in DIALECT.heads
+    assert "DELETE" not in DIALECT.methods(request("DELETE", f"/recordings/{TOKEN}/a"))
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("wait=5", 5), ("respond-async, wait=10", 10), ("wait=7; x", 7), ("", 0), ("wait=-1", 0),
+        ("wait=x", 0), ("await=5", 0), ("wait=9999999", 0),
+    ],
+)  # fmt: skip
+def test_how_long_a_client_waits(said: str, seconds: float) -> None:
+    asked = request("GET", "/jobs/J", prefer=said)
+    assert JOBS.parse(asked) == Watch("J", seconds)
 
 
 @pytest.mark.parametrize(

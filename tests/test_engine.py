@@ -521,12 +521,8 @@ def test_a_verification_that_a_crash_cut_short_is_made_good() -> None:
     world.place(b"meant", number=0)
     upload = world.status().upload
     digest = Digest("sha256", hashlib.sha256(b"meant").digest())
-    describe = world.engine._ender.describe
     status = world.engine.store.finish(
-        upload,
-        5,
-        lambda *said: describe(upload, *said),
-        facts={"digest": str(digest)},
+        upload, 5, world.engine._ender.describe(upload), facts={"digest": str(digest)}
     )
     assert status.state is State.VERIFYING
     assert world.engine.sweep().finished == 1
