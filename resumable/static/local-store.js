@@ -43,24 +43,37 @@ async function transact(mode, work) {
   });
 }
 
+/** Tells `change` when the list of recordings changes, in this tab or another. */
+export const changes = new EventTarget();
+const channel = globalThis.BroadcastChannel && globalThis.window ? new BroadcastChannel(DATABASE) : null;
+if (channel) channel.onmessage = () => changes.dispatchEvent(new Event('change'));
+
+async function told(work) {
+  const result = await work;
+  channel?.postMessage('change');
+  changes.dispatchEvent(new Event('change'));
+  return result;
+}
+
 function slicesOf(recording) {
   return IDBKeyRange.bound([recording], [recording, []]);
 }
 
 export function putRecording(recording) {
-  return transact('readwrite', (store) => store('recordings').put(recording));
+  return told(transact('readwrite', (store) => store('recordings').put(recording)));
 }
 
 /** Changes some fields; resolves with the whole, or undefined when there is no such recording. */
 export async function changeRecording(id, fields) {
   let changed;
-  await transact('readwrite', (store) => {
+  const work = transact('readwrite', (store) => {
     store('recordings').get(id).onsuccess = ({ target }) => {
       if (!target.result) return;
       changed = { ...target.result, ...fields };
       store('recordings').put(changed);
     };
   });
+  await told(work);
   return changed;
 }
 
@@ -73,10 +86,11 @@ export function allRecordings() {
 }
 
 export function dropRecording(id) {
-  return transact('readwrite', (store) => {
+  const work = transact('readwrite', (store) => {
     store('recordings').delete(id);
     store('slices').delete(slicesOf(id));
   });
+  return told(work);
 }
 
 /** A slice and the size that the recording has with it, both or neither. */
@@ -151,4 +165,10 @@ export async function idsAtWork() {
 export function ownEndpoint(url = import.meta.url) {
   const [base, rest] = url.split('/resumable/static/');
   return rest === undefined ? '' : base;
+}
+
+/** 128 random bits; `crypto.randomUUID` is missing on pages that come by plain http. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -8,7 +8,7 @@
  * and parts are in resumable-upload.d.ts.
  */
 
-import { dropFile, filesOf, getFile, ownEndpoint, putFile, whenOurs } from './local-store.js';
+import { dropFile, filesOf, getFile, newId, ownEndpoint, putFile, whenOurs } from './local-store.js';
 import { accepts, filesIn } from './resumable-upload-files.js';
 import { connect } from './resumable-upload-lines.js';
 import { Row, make } from './resumable-upload-row.js';
@@ -185,7 +185,7 @@ export class ResumableUpload extends Base {
 
   async #take(file) {
     const { name, type, size, lastModified } = file;
-    const entry = { id: crypto.randomUUID?.() ?? `${Math.random()}`, name, type, size, lastModified };
+    const entry = { id: newId(), name, type, size, lastModified };
     if (!this.keep) return this.#list({ ...entry, file });
     const row = this.#list({ ...entry, file }, false);
     const blob = size <= LARGEST_KEPT ? file : null;

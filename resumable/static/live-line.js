@@ -1,0 +1,249 @@
+/** Sends a recording whose end nobody knows yet: one chunk at a time, each where the last one ended. */
+
+import { UploadError } from './chunked-upload.js';
+
+const LEAST = 256 * 1024;
+const LARGEST = 8 * 1024 * 1024;
+/** Milliseconds that one chunk should take: a cut costs no more, and the way there is well used. */
+const AIM = 4000;
+const RETRIED = new Set([408, 422, 423, 425, 429, 460]);
+const FINAL = new Set([501, 505]);
+const OFFLINE_PROBE = 30_000;
+const DEFAULTS = { timeout: 60_000, retryDelay: 1000, maxRetryDelay: 30_000, headers: {} };
+
+export class LiveLine {
+  /** Bytes that the server has promised to keep, without a gap. */
+  offset = 0;
+  #queue = [];
+  #end = 0;
+  #order = null;
+  #synced;
+  #paused = false;
+  #idle = false;
+  #stopped = null;
+  #wake = () => {};
+  #request = null;
+  #largest;
+  #size = LEAST;
+  #failures = 0;
+  #answer = Promise.withResolvers();
+
+  /**
+   * `onAcknowledged(offset)` when the server has more, `onRetry({error, attempt, delay, offline})`
+   * before each wait. `known`: the server may have some of it; it is asked first.
+   */
+  constructor({ endpoint, uploadId, known = false, ...settings }) {
+    Object.assign(this, { endpoint, uploadId });
+    this.settings = { ...DEFAULTS, ...settings };
+    this.#synced = !known;
+    this.#largest = settings.chunkSize ?? LARGEST;
+    this.#answer.promise.catch(() => {});
+    addEventListener('online', this.#poke);
+    this.#run()
+      .then(this.#answer.resolve, this.#answer.reject)
+      .finally(() => removeEventListener('online', this.#poke));
+  }
+
+  /** Resolves with the server's answer to the finish; rejects when it refuses for good. */
+  get answer() {
+    return this.#answer.promise;
+  }
+
+  /** The next bytes of the recording; `start` is where they belong in it. */
+  push(blob, start = this.#end) {
+    this.#end = start + blob.size;
+    this.#queue.push({ start, end: this.#end, blob });
+    this.#news();
+  }
+
+  /** There is no more: `size` bytes become one file. */
+  finish({ filename, options, size = this.#end }) {
+    this.#end = size;
+    this.#order = { uploadId: this.uploadId, filename, options, totalSize: size };
+    this.#news();
+    return this.answer;
+  }
+
+  pause() {
+    this.#paused = true;
+    this.#request?.abort();
+    this.#wake();
+  }
+
+  /** Goes on; also ends a wait before the next try. */
+  resume() {
+    this.#paused = false;
+    this.#wake();
+  }
+
+  /** Sends no more; the server keeps what it has. */
+  abort(reason = new DOMException('The upload was stopped.', 'AbortError')) {
+    this.#stopped ??= reason;
+    this.#request?.abort();
+    this.#wake();
+  }
+
+  /** Sends no more, and the server deletes what it has. */
+  async cancel() {
+    this.abort();
+    await this.answer.catch(() => {});
+    await this.#call('DELETE', this.#statusPath()).catch((error) => {
+      if (error.status !== 404) throw error;
+    });
+  }
+
+  #poke = () => this.#wake();
+
+  /** New work ends the rest of an idle line, but no wait before the next try. */
+  #news() {
+    if (this.#idle) this.#wake();
+  }
+
+  async #rest() {
+    this.#idle = true;
+    await this.#sleep();
+    this.#idle = false;
+  }
+
+  async #run() {
+    for (;;) {
+      if (this.#stopped) throw this.#stopped;
+      const nothing = this.#synced && !this.#queue.length && !this.#order;
+      if (this.#paused || nothing) await this.#rest();
+      else {
+        const answer = await this.#step().catch((error) => this.#recover(error));
+        if (answer) return answer;
+      }
+    }
+  }
+
+  /** One request: what has arrived, the next chunk, or the finish. */
+  async #step() {
+    if (!this.#synced) return this.#ask();
+    if (this.offset < this.#end) return this.#send();
+    return this.#call('POST', '/finalize-upload', JSON.stringify(this.#order), {
+      'Content-Type': 'application/json',
+    });
+  }
+
+  async #ask() {
+    const status = await this.#call('GET', this.#statusPath()).catch((error) => {
+      if (error.status === 404 || error.status === 410) return { offset: 0 };
+      throw error;
+    });
+    this.#synced = true;
+    // It is a file already: only the answer to the finish was lost.
+    this.#acknowledge(status.path ? this.#end : status.offset);
+  }
+
+  async #send() {
+    const blob = this.#next();
+    const [start, began] = [this.offset, performance.now()];
+    const { offset } = await this.#call('PUT', '/upload-chunk', blob, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Range': `bytes ${start}-${start + blob.size - 1}/*`,
+      'X-Upload-Id': this.uploadId,
+    });
+    const pace = blob.size / Math.max(1, performance.now() - began);
+    this.#size = Math.max(LEAST, Math.min(2 * this.#size, pace * AIM));
+    this.#acknowledge(offset);
+  }
+
+  /** The bytes from the offset on, at most one chunk. */
+  #next() {
+    const most = Math.min(this.#size, this.#largest);
+    const parts = [];
+    let at = this.offset;
+    for (const { start, end, blob } of this.#queue) {
+      if (start > at) break;
+      parts.push(blob.slice(at - start, this.offset + most - start));
+      at = Math.min(end, this.offset + most);
+      if (at < end) break;
+    }
+    if (parts.length) return new Blob(parts);
+    const message = 'The server no longer has the beginning of this recording.';
+    throw new UploadError(message, { status: 410, code: 'lost' });
+  }
+
+  #acknowledge(offset) {
+    if (offset > this.offset) this.#failures = 0;
+    this.offset = offset;
+    while (this.#queue.length && this.#queue[0].end <= offset) this.#queue.shift();
+    this.settings.onAcknowledged?.(offset);
+  }
+
+  /** Waits before the next try, which begins with a look at what has arrived. */
+  async #recover(error) {
+    if (this.#stopped) throw this.#stopped;
+    this.#synced = false;
+    if (this.#paused) return;
+    if (!error.transient) throw error;
+    this.#failures += 1;
+    const { retryDelay, maxRetryDelay, onRetry } = this.settings;
+    const offline = navigator.onLine === false;
+    const ceiling = Math.min(maxRetryDelay, retryDelay * 2 ** (this.#failures - 1));
+    const least = error.retryAfter ?? 0;
+    const delay = offline ? OFFLINE_PROBE : least + Math.random() * ceiling;
+    const earliest = Date.now() + least;
+    onRetry?.({ error, attempt: this.#failures, delay, offline });
+    await this.#sleep(delay);
+    while (!this.#stopped && Date.now() < earliest) await this.#sleep(earliest - Date.now());
+  }
+
+  /** Until `delay` is over, or something happened. */
+  #sleep(delay) {
+    return new Promise((resolve) => {
+      const timer = delay === undefined ? null : setTimeout(resolve, delay);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #statusPath() {
+    return `/upload-status/${encodeURIComponent(this.uploadId)}`;
+  }
+
+  #call(method, path, body = null, fields = {}) {
+    const { headers, withCredentials = false, timeout } = this.settings;
+    return new Promise((resolve, reject) => {
+      const xhr = new XMLHttpRequest();
+      const fail = (message, code) => reject(new UploadError(message, { code, transient: true }));
+      let timer;
+      const alive = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => xhr.abort(), timeout);
+      };
+      xhr.open(method, this.endpoint + path);
+      xhr.withCredentials = withCredentials;
+      const own = typeof headers === 'function' ? headers() : headers;
+      for (const field of Object.entries({ ...own, ...fields })) xhr.setRequestHeader(...field);
+      if (body) xhr.upload.onprogress = alive;
+      xhr.onload = () => settle(xhr, resolve, reject);
+      xhr.onerror = () => fail('The server cannot be reached.', 'network');
+      xhr.onabort = () => fail('The server did not answer in time.', 'timeout');
+      xhr.onloadend = () => clearTimeout(timer);
+      this.#request = xhr;
+      alive();
+      xhr.send(body);
+    });
+  }
+}
+
+function settle(xhr, resolve, reject) {
+  const { status } = xhr;
+  let answer = null;
+  try {
+    answer = JSON.parse(xhr.responseText);
+  } catch {
+    // A proxy's error page, or an answer without a body.
+  }
+  if (status === 204 || (status < 300 && answer)) return resolve(answer ?? {});
+  const message = answer?.error ?? `The server answered with status ${status}.`;
+  const transient = status < 300 || RETRIED.has(status) || (status >= 500 && !FINAL.has(status));
+  const wait = xhr.getResponseHeader('Retry-After');
+  const retryAfter = /^\d+$/.test(wait ?? '') ? wait * 1000 : undefined;
+  const code = answer?.code ?? 'http';
+  return reject(new UploadError(message, { status, code, transient, retryAfter }));
+}
