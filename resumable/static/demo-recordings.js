@@ -1,111 +1,195 @@
-/** The list of finished recordings: played in place, or downloaded. */
+/** The list of finished recordings: poster, what the server makes of it, played in place, deleted. */
 
-import { momentInWords, sizeInWords } from './demo-voice.js';
+import { clock, confirmed, momentInWords, toast } from './demo-voice.js';
+import { followed } from './demo-jobs.js';
+import { sizeInWords } from './resumable-upload-words.js';
 
 const AGAIN = 5000;
 const END_OF_TIME = 1e7;
 
 export class Recordings {
-  #known = new Map();
+  #rows = new Map();
   #again = null;
+  #work = Promise.resolve();
 
-  constructor(baseUrl) {
-    this.baseUrl = baseUrl;
+  constructor(store) {
+    this.store = store;
     this.list = document.getElementById('recordings');
     this.note = document.getElementById('recordings-note');
+    this.space = document.getElementById('space');
   }
 
   /** Asks the server; while it does not answer, asks again. */
-  async refresh() {
+  refresh() {
+    this.#work = this.#work.then(() => this.#refresh());
+    return this.#work;
+  }
+
+  async #refresh() {
     clearTimeout(this.#again);
     try {
-      const answer = await fetch(`${this.baseUrl}/recordings`);
-      const { recordings } = answer.status === 404 ? { recordings: [] } : await answer.json();
-      for (const recording of recordings) this.#known.set(recording.path, recording);
-      this.#show('Nothing here yet. What you record or upload appears in this list.');
+      this.#show(await this.store.list(), 'Nothing here yet. What you record or upload appears in this list.');
     } catch {
-      this.#show('The server cannot be reached; the list comes when it answers.', true);
+      this.#show(await this.store.local(), 'The server cannot be reached; the list comes when it answers.', true);
       this.#again = setTimeout(() => this.refresh(), AGAIN);
     }
+    await this.#measure().catch(() => {});
   }
 
-  /** Adds what this page has just uploaded, also where the server keeps no list. */
-  add({ path, url, filename, size, type, focused }) {
-    const finished = Date.now() / 1000;
-    this.#known.set(path, { path, url, filename, size, type, finished });
-    this.#show('');
-    if (focused) this.list.querySelector('button, a').focus();
-  }
-
-  #show(note, always = false) {
+  #show(found, note, always = false) {
+    const finished = found.filter(({ state }) => state === 'finished');
     this.note.textContent = note;
-    this.note.hidden = !always && this.#known.size > 0;
-    const newestFirst = [...this.#known.values()].sort((a, b) => b.finished - a.finished);
-    const rows = newestFirst.map((recording) => this.#row(recording));
-    const same = rows.every((row, index) => row === this.list.children[index]);
-    if (!same || rows.length !== this.list.children.length) this.#arrange(rows);
-  }
-
-  /** Puts rows in order without moving those in place: a moved video would stop. */
-  #arrange(rows) {
-    rows.forEach((row, index) => {
+    this.note.hidden = !always && finished.length > 0;
+    const rows = finished.map((recording) => this.#row(recording));
+    // A row in its place is not moved: a moved video would stop.
+    rows.forEach(({ element }, index) => {
       const there = this.list.children[index];
-      if (there !== row) this.list.insertBefore(row, there ?? null);
+      if (there !== element) this.list.insertBefore(element, there ?? null);
     });
+    while (this.list.children.length > rows.length) this.list.lastElementChild.remove();
   }
 
   #row(recording) {
-    const rows = [...this.list.children];
-    const known = rows.find((row) => row.dataset.path === recording.path);
-    return known ?? this.#build(recording);
+    const known = this.#rows.get(recording.path) ?? new Row(this, recording);
+    this.#rows.set(recording.path, known);
+    known.update(recording);
+    return known;
   }
 
-  #build({ path, url, filename, size, type, finished }) {
+  toggle(row) {
+    for (const other of this.#rows.values()) if (other !== row) other.close();
+    if (row.open) row.close();
+    else row.play();
+  }
+
+  async remove(row) {
+    const { name } = row.recording;
+    const text = `${name} and what was made of it will be deleted on the server.`;
+    if (!(await confirmed('Delete this recording?', text, 'Delete'))) return;
+    try {
+      await this.store.remove(row.recording);
+    } catch (error) {
+      return toast(`${name} was not deleted. ${error.message}`);
+    }
+    row.close();
+    toast(`${name} is deleted.`);
+    await this.refresh();
+    document.getElementById('recordings-title').focus();
+  }
+
+  async #measure() {
+    const { kept, usage, quota } = await this.store.space();
+    const room = quota ? ` It may use ${sizeInWords(quota)}, and uses ${sizeInWords(usage)}.` : '';
+    const waits = kept ? `${sizeInWords(kept)} wait in this browser for the server.` : 'Nothing waits in this browser.';
+    this.space.textContent = waits + room;
+  }
+}
+
+class Row {
+  open = false;
+  #following = null;
+
+  constructor(owner, recording) {
+    Object.assign(this, { owner, recording });
     const template = document.getElementById('recording-row');
-    const row = template.content.firstElementChild.cloneNode(true);
-    const [kind] = (type ?? '').split('/');
-    row.dataset.path = path;
-    row.querySelector('.name').textContent = filename;
-    row.querySelector('.details').textContent = `${sizeInWords(size)} · ${momentInWords(finished)}`;
-    const download = row.querySelector('.download');
-    download.href = `${url}?download=1`;
-    download.setAttribute('aria-label', `Download ${filename}`);
-    const play = row.querySelector('.play');
-    play.hidden = kind !== 'video' && kind !== 'audio';
-    play.addEventListener('click', () => this.#toggle(row, { url, kind, filename }));
-    label(play, 'Play', filename);
-    return row;
+    this.element = template.content.firstElementChild.cloneNode(true);
+    const part = (selector) => this.element.querySelector(selector);
+    this.parts = {
+      thumbnail: part('.thumbnail'),
+      details: part('.details'),
+      play: part('.play'),
+      download: part('.download'),
+      remove: part('.delete'),
+      job: part('.job'),
+      player: part('.player'),
+    };
+    const { name } = recording;
+    part('.name').textContent = name;
+    this.parts.download.setAttribute('aria-label', `Download ${name}`);
+    this.parts.remove.setAttribute('aria-label', `Delete ${name}`);
+    this.parts.remove.addEventListener('click', () => owner.remove(this));
+    this.parts.play.addEventListener('click', () => owner.toggle(this));
+    this.#label('Play');
   }
 
-  #toggle(row, recording) {
-    const open = row.querySelector('.play').getAttribute('aria-expanded') === 'true';
-    for (const other of this.list.children) close(other);
-    if (!open) play(row, recording);
+  update(recording) {
+    this.recording = recording;
+    const { size, duration, finished } = recording;
+    const made = this.#made();
+    const told = [
+      sizeInWords(made?.size ?? size),
+      duration && clock(duration),
+      made && (made.type === 'video/mp4' ? 'MP4' : 'processed'),
+      momentInWords(finished),
+    ];
+    this.parts.details.textContent = told.filter(Boolean).join(' · ');
+    const url = made?.url ?? recording.url;
+    this.parts.download.href = `${url}${url.includes('?') ? '&' : '?'}download=1`;
+    this.parts.play.hidden = !/^(video|audio)\//.test(made?.type ?? recording.type ?? '');
+    this.#poster();
+    this.#follow();
   }
-}
 
-function label(button, word, filename) {
-  button.querySelector('.label').textContent = word;
-  button.setAttribute('aria-label', `${word} ${filename}`);
-}
+  /** The recording as the server made it, when it is done. */
+  #made() {
+    const wanted = ({ role }) => role === 'video' || role === 'audio';
+    return this.recording.results.find(wanted) ?? null;
+  }
 
-function play(row, { url, kind, filename }) {
-  const media = document.createElement(kind);
-  media.controls = true;
-  media.playsInline = true;
-  media.src = url;
-  media.setAttribute('aria-label', filename);
-  const player = row.querySelector('.player');
-  media.addEventListener('error', () => {
-    player.textContent = 'This browser cannot play it. Download it instead.';
-  });
-  media.addEventListener('loadedmetadata', () => begin(media), { once: true });
-  player.replaceChildren(media);
-  player.hidden = false;
-  const button = row.querySelector('.play');
-  button.setAttribute('aria-expanded', 'true');
-  label(button, 'Close', filename);
-  media.addEventListener('canplay', () => row.scrollIntoView({ block: 'nearest' }), { once: true });
+  #poster() {
+    const poster = this.recording.results.find(({ role }) => role === 'poster');
+    const shown = this.parts.thumbnail.querySelector('img');
+    if (!poster || shown) return;
+    const image = document.createElement('img');
+    image.alt = '';
+    image.src = poster.url;
+    this.parts.thumbnail.replaceChildren(image);
+  }
+
+  #follow() {
+    if (this.#following || this.recording.results.length) return;
+    this.#following = followed(this.recording, this.parts.job, this.owner.store, () => {
+      this.owner.refresh();
+    });
+  }
+
+  #label(word) {
+    const { play } = this.parts;
+    play.querySelector('.label').textContent = word;
+    play.setAttribute('aria-label', `${word} ${this.recording.name}`);
+  }
+
+  close() {
+    if (!this.open) return;
+    this.open = false;
+    this.parts.player.replaceChildren();
+    this.parts.player.hidden = true;
+    this.parts.play.setAttribute('aria-expanded', 'false');
+    this.#label('Play');
+  }
+
+  play() {
+    const { player, play } = this.parts;
+    const made = this.#made();
+    const [kind] = (made?.type ?? this.recording.type).split('/');
+    const media = document.createElement(kind);
+    media.controls = true;
+    media.playsInline = true;
+    media.src = made?.url ?? this.recording.url;
+    media.setAttribute('aria-label', this.recording.name);
+    media.addEventListener('error', () => {
+      player.textContent = 'This browser cannot play it. Download it instead.';
+    });
+    media.addEventListener('loadedmetadata', () => begin(media), { once: true });
+    media.addEventListener('canplay', () => this.element.scrollIntoView({ block: 'nearest' }), {
+      once: true,
+    });
+    player.replaceChildren(media);
+    player.hidden = false;
+    this.open = true;
+    play.setAttribute('aria-expanded', 'true');
+    this.#label('Close');
+  }
 }
 
 /** A browser's recording names no duration; a look at its end makes the time line work. */
@@ -120,14 +204,4 @@ function begin(media) {
     { once: true },
   );
   media.currentTime = END_OF_TIME;
-}
-
-function close(row) {
-  const player = row.querySelector('.player');
-  const button = row.querySelector('.play');
-  if (player.hidden) return;
-  player.replaceChildren();
-  player.hidden = true;
-  button.setAttribute('aria-expanded', 'false');
-  label(button, 'Play', row.querySelector('.name').textContent);
 }

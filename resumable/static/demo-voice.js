@@ -1,4 +1,4 @@
-/** How the page speaks: toasts in one polite live region, sizes and times in words. */
+/** How the page speaks: toasts in one polite live region, a question, moments in words. */
 
 const SHOWN = 6000;
 const MOST = 3;
@@ -23,21 +23,17 @@ function speak(text, className) {
   setTimeout(() => line.remove(), SHOWN);
 }
 
-/** 1 234 567 -> "1.2 MB". */
-export function sizeInWords(bytes) {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  for (; value >= 1000 && unit < units.length - 1; unit += 1) value /= 1000;
-  return `${value.toFixed(unit && value < 100 ? 1 : 0)} ${units[unit]}`;
-}
-
-/** 130 -> "2 min 10 s"; whole seconds, at least one. */
-export function timeInWords(seconds) {
-  const whole = Math.max(1, Math.ceil(seconds));
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (hours) return `${hours} h ${minutes} min`;
-  return minutes ? `${minutes} min ${rest} s` : `${rest} s`;
+/** Asks before something is deleted; true when the user means it. */
+export function confirmed(title, text, act) {
+  const dialog = document.getElementById('question');
+  document.getElementById('question-title').textContent = title;
+  document.getElementById('question-text').textContent = text;
+  document.getElementById('question-go').textContent = act;
+  dialog.returnValue = 'keep';
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'go'), { once: true });
+  });
 }
 
 /** 75 -> "1:15". */
@@ -45,9 +41,9 @@ export function clock(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
 }
 
-/** Unix seconds -> "today, 14:05" or "3 Nov 2026, 14:05", in the reader's own way. */
-export function momentInWords(unixSeconds) {
-  const date = new Date(unixSeconds * 1000);
+/** Milliseconds since 1970 -> "today, 14:05" or "3 Nov 2026, 14:05", in the reader's own way. */
+export function momentInWords(moment) {
+  const date = new Date(moment);
   const time = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   const today = date.toDateString() === new Date().toDateString();
   const day = today ? 'today' : date.toLocaleDateString([], { dateStyle: 'medium' });

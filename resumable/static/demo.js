@@ -1,125 +1,48 @@
 /**
- * The demo page: records or takes files, uploads them, lists what is finished.
+ * The demo page: records or takes files, uploads them, lists and plays what is finished.
  *
  * In the page's address: `chunk` bytes, `retry` the longest wait between two tries in milliseconds,
  * `tab=1` to record this tab.
  */
 
-import { chunkedUploader } from './chunked-upload.js';
-import { brokenRecordings, keepSlice, keptUploads, mendRecording } from './demo-keep.js';
-import { record, sources } from './demo-recorder.js';
+import { offerRecording, record } from './demo-live.js';
+import { Options } from './demo-options.js';
 import { Recordings } from './demo-recordings.js';
-import { Uploads, whenOurs } from './demo-uploads.js';
-import { announce, clock, sizeInWords, toast } from './demo-voice.js';
-
-/** Bigger files stay where they are: after a reload the page asks for them again. */
-const LARGEST_KEPT_FILE = 512 * 1000 * 1000;
+import { Unfinished } from './demo-unfinished.js';
+import { toast } from './demo-voice.js';
+import { RecordingStore } from './recording-store.js';
+import './resumable-upload.js';
 
 const query = new URLSearchParams(location.search);
 const number = (name) => (query.has(name) ? Number(query.get(name)) : undefined);
-const byId = (id) => document.getElementById(id);
-const baseUrl = new URL('.', location.href).pathname.replace(/\/$/, '');
+const maxRetryDelay = number('retry') ?? 10_000;
+const settings = {
+  endpoint: new URL('.', location.href).href,
+  constraints: query.get('tab') === '1' ? { preferCurrentTab: true } : {},
+  line: { maxRetryDelay, ...(query.has('chunk') && { chunkSize: number('chunk') }) },
+};
 
-const recordings = new Recordings(baseUrl);
-const uploads = new Uploads({
-  baseUrl,
-  chunkSize: number('chunk'),
-  maxRetryDelay: number('retry') ?? 10_000,
-  onFinished: (finished) => {
-    recordings.add(finished);
-    recordings.refresh();
-  },
-});
+const store = new RecordingStore(settings);
+const recordings = new Recordings(store);
+const unfinished = new Unfinished(settings, store);
+const options = new Options();
+const files = document.getElementById('files');
 
 async function startRecording(source) {
-  const id = chunkedUploader.generateUploadId();
-  const slices = [];
-  const ended = Promise.withResolvers();
-  const onSlice = (blob) => {
-    slices.push(blob);
-    keepSlice(id, { name: live.name, type: live.type }, blob).catch(() => {});
-  };
-  let live;
-  try {
-    const preferCurrentTab = query.get('tab') === '1';
-    live = await record(source, { preferCurrentTab, onSlice, onEnd: ended.resolve });
-  } catch (error) {
-    const refused = error.name === 'NotAllowedError';
-    toast(refused ? 'Nothing is recorded: you said no.' : `Recording failed. ${error.message}`);
-    return;
-  }
-  announce('Recording has started.');
-  await whenOurs(id, async () => {
-    const hide = showLive(live, slices);
-    await ended.promise;
-    hide();
-  });
-  const { name, type } = live;
-  const blob = new Blob(slices, { type });
-  if (!blob.size) return toast('Nothing was recorded.');
-  uploads.add({ id, name, type, size: blob.size, recorded: true, blob });
-}
-
-/** Shows the running recording; returns what ends the show. */
-function showLive(live, slices) {
-  const started = Date.now();
-  const preview = byId('preview');
-  const warn = (event) => event.preventDefault();
-  const tick = () => {
-    const bytes = slices.reduce((sum, { size }) => sum + size, 0);
-    byId('clock').textContent = `${clock((Date.now() - started) / 1000)} · ${sizeInWords(bytes)}`;
-  };
-  const timer = setInterval(tick, 500);
-  const awake = navigator.wakeLock?.request('screen').catch(() => null);
-  tick();
-  preview.srcObject = live.stream;
-  preview.play().catch(() => {});
-  byId('idle').hidden = true;
-  byId('live').hidden = false;
-  byId('stop').onclick = live.stop;
-  byId('stop').focus();
-  addEventListener('beforeunload', warn);
-  return () => {
-    clearInterval(timer);
-    awake?.then((lock) => lock?.release());
-    preview.srcObject = null;
-    byId('live').hidden = true;
-    byId('idle').hidden = false;
-    byId('record-screen').focus();
-    removeEventListener('beforeunload', warn);
-  };
-}
-
-function takeFiles(files) {
-  for (const file of files) {
-    if (uploads.claim(file)) continue;
-    const { name, type, size, lastModified } = file;
-    const about = { id: chunkedUploader.generateUploadId(), name, type, size, lastModified };
-    const upload = { ...about, blob: file };
-    uploads.add(upload, size <= LARGEST_KEPT_FILE ? upload : about);
-  }
-}
-
-function offerRecording() {
-  const able = sources();
-  for (const source of ['screen', 'camera']) {
-    const button = byId(`record-${source}`);
-    button.disabled = !able.includes(source);
-    button.addEventListener('click', () => startRecording(source));
-  }
-  if (able.length === 2) return;
-  const hint = byId('record-hint');
-  hint.hidden = false;
-  hint.textContent = isSecureContext
-    ? `This browser cannot record the ${able.length ? 'screen' : 'screen or the camera'}.`
-    : 'Browsers record only on pages that come by https or from localhost.';
+  const recorder = await record(source, settings, options);
+  if (!recorder) return;
+  unfinished.follow(recorder);
+  recorder.finished.then(() => recordings.refresh()).catch(() => {});
 }
 
 function offerFiles() {
-  const input = byId('files');
-  input.addEventListener('change', () => {
-    takeFiles([...input.files]);
-    input.value = '';
+  files.endpoint = settings.endpoint;
+  files.settings = { chunkSize: number('chunk'), maxRetryDelay };
+  files.addEventListener('upload-start', () => (files.options = options.chosen));
+  files.addEventListener('upload-finish', async ({ detail }) => {
+    await store.note(detail, { options: files.options }).catch(() => {});
+    files.cancel(detail.id);
+    await recordings.refresh();
   });
   const mark = (on) => document.body.classList.toggle('dragging', on);
   addEventListener('dragover', (event) => {
@@ -128,28 +51,26 @@ function offerFiles() {
   });
   addEventListener('dragleave', (event) => mark(Boolean(event.relatedTarget)));
   addEventListener('drop', (event) => {
-    event.preventDefault();
     mark(false);
-    takeFiles([...event.dataTransfer.files]);
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    files.add([...event.dataTransfer.files]);
   });
 }
 
-/** Goes on with what an earlier page left: uploads, and recordings that a crash cut short. */
-async function goOn() {
-  const kept = await keptUploads();
-  for (const upload of kept) uploads.resume({ ...upload, resumed: true });
-  for (const id of await brokenRecordings()) {
-    whenOurs(id, async () => {
-      const upload = await mendRecording(id);
-      if (upload) uploads.resume({ ...upload, resumed: true });
-    });
-  }
+async function ask() {
+  const answer = await fetch(new URL('upload-config', settings.endpoint));
+  options.offer((await answer.json()).processing === true);
 }
 
-offerRecording();
+offerRecording(startRecording);
 offerFiles();
+ask().catch(() => {});
 recordings.refresh();
-goOn().catch(() => toast('This browser keeps nothing across a reload: leave the page open.'));
+unfinished
+  .look()
+  .catch(() => toast('This browser keeps nothing across a reload: leave the page open.'));
+store.addEventListener('change', () => recordings.refresh());
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) recordings.refresh();
 });

@@ -292,10 +292,10 @@ export class LiveRecorder extends EventTarget {
   }
 
   async #finished(answer) {
-    const { path, url, filename: name, job = null } = answer;
+    const { path, url, filename: name, job = null, status_url: statusUrl = null } = answer;
     const finished = (answer.finished ?? Date.now() / 1000) * 1000;
     const { type, size } = answer;
-    const about = { path, url, name, type: type ?? this.type, size, finished, job };
+    const about = { path, url, name, type: type ?? this.type, size, finished, job, statusUrl };
     await local.changeRecording(this.id, about).catch(() => {});
     await local.dropSlices(this.id).catch(() => {});
     this.acknowledged = this.size;

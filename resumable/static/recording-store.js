@@ -10,6 +10,7 @@
 import {
   allRecordings,
   bytesKept,
+  changeRecording,
   changes,
   dropRecording,
   dropSlices,
@@ -89,7 +90,9 @@ export class RecordingStore extends EventTarget {
   async note(answer, about = {}) {
     const { filename: name, size, type, path, url } = answer;
     const finished = (answer.finished ?? Date.now() / 1000) * 1000;
-    const told = { name, size, type, path, url, finished, ended: true, endpoint: this.endpoint };
+    const { job = null, status_url: statusUrl = null } = answer;
+    const server = { path, url, finished, job, statusUrl, endpoint: this.endpoint };
+    const told = { name, size, type, ended: true, ...server };
     const id = about.id ?? answer.uploadId ?? path;
     await putRecording({ options: {}, created: finished, ...about, ...told, id });
   }
@@ -134,6 +137,32 @@ export class RecordingStore extends EventTarget {
     if (recording?.path) await dropSlices(id);
   }
 
+  /**
+   * How far the server is with a recording: `{state, percent, secondsLeft, results, error, notes}`,
+   * or null when it has no job. States are 'queued', 'running', 'done', 'failed', 'cancelled'.
+   */
+  async job({ id, statusUrl }) {
+    if (!statusUrl) return null;
+    const answer = await this.#ask('GET', this.#address(statusUrl));
+    if (answer.status === 404) return null;
+    if (!answer.ok) throw await refusal(answer);
+    const told = await answer.json();
+    const { state, percent = null, secondsLeft = null, error = null, notes = [], facts = {} } = told;
+    const results = this.#made(told.results ?? []);
+    const { duration } = facts;
+    if (id && state === 'done') await changeRecording(id, { results, ...(duration && { duration }) });
+    return { state, percent, secondsLeft, error, notes, results };
+  }
+
+  /** Ends the server's work on a recording; the recording stays as it was sent. */
+  async cancelJob({ statusUrl }) {
+    await this.#delete(this.#address(statusUrl), 'The server does not let go of the work.');
+  }
+
+  #made(results) {
+    return results.map((result) => ({ ...result, url: this.#address(result.url) }));
+  }
+
   /** `{usage, quota, kept, persisted}`: bytes, null where the browser does not say. */
   async space() {
     const { usage = null, quota = null } = (await navigator.storage?.estimate?.()) ?? {};
@@ -152,14 +181,16 @@ export class RecordingStore extends EventTarget {
     const at = busy.has(id);
     const state = path ? 'finished' : at ? 'busy' : recording.ended ? 'kept' : 'broken';
     const address = url ? this.#address(url) : null;
-    const { name, finished = null, results = [], job = null } = recording;
+    const { name, finished = null, results = [], job = null, statusUrl = null } = recording;
     const ours = Object.fromEntries(OURS.map((field) => [field, recording[field] ?? null]));
-    return { ...ours, name, path: path ?? null, finished, state, kept, results, job, ...links(address) };
+    const server = { path: path ?? null, finished, results, job, statusUrl };
+    return { ...ours, ...server, name, state, kept, ...links(address) };
   }
 
   #theirs(entry) {
     const { path, url, filename, size, type, finished, duration = null, options = null } = entry;
-    const { results = [], job = null, status_url: statusUrl = null } = entry;
+    const { job = null, status_url: statusUrl = null } = entry;
+    const results = this.#made(entry.results ?? []);
     const about = { id: null, uploadId: null, name: filename, type, size, duration, options, path };
     const moment = finished * 1000;
     const state = { created: moment, finished: moment, state: 'finished', kept: 0, failure: null };
@@ -175,7 +206,8 @@ export class RecordingStore extends EventTarget {
       theirs.delete(ours.path);
       const said = Object.entries(entry).filter(([, value]) => value !== null);
       const { kept, created } = ours;
-      return { ...ours, ...Object.fromEntries(said), kept, created };
+      const results = entry.results.length ? entry.results : ours.results;
+      return { ...ours, ...Object.fromEntries(said), kept, created, results };
     });
     const gone = ({ path, kept }) => path && !kept && this.listed && !this.#known.has(path);
     return [...both.filter((one) => !gone(one)), ...theirs.values()].sort(newest);

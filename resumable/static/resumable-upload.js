@@ -258,8 +258,9 @@ export class ResumableUpload extends Base {
     return { protocol, endpoint, options, headers, settings };
   }
 
+  /** Which of the files that are kept for this origin are this element's. */
   get #owner() {
-    return [this.#connection().protocol, this.#connection().endpoint, this.id || this.name].join(' ');
+    return [location.pathname, this.protocol, this.id || this.name].join(' ');
   }
 
   get #language() {
