@@ -9,7 +9,6 @@ const ENDED = ['done', 'failed', 'cancelled'];
 
 /** Asks until the work has ended, then calls `ended()`; false when there is no work. */
 export function followed(recording, element, store, ended) {
-  if (!recording.statusUrl) return false;
   const bar = element.querySelector('progress');
   const details = element.querySelector('.details');
   const cancel = element.querySelector('.cancel');
@@ -17,6 +16,7 @@ export function followed(recording, element, store, ended) {
   let seen = false;
   bar.setAttribute('aria-label', `Processing of ${name}`);
   cancel.setAttribute('aria-label', `Cancel processing: ${name}`);
+  if (!recording.statusUrl) return false;
   cancel.onclick = () => store.cancelJob(recording).catch((error) => toast(error.message));
 
   const show = (job) => {

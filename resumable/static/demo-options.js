@@ -2,7 +2,6 @@
 
 const KEY = 'resumable-demo-options';
 const ICON_SIZE = 64;
-const NUMBERS = ['frameSize', 'iconOpacity'];
 
 export class Options {
   #form = document.getElementById('options');
@@ -97,7 +96,9 @@ export class Options {
   #show() {
     const values = this.#values();
     const { elements } = this.#form;
-    for (const name of NUMBERS) elements[`${name}Shown`].value = values[name];
+    for (const shown of this.#form.querySelectorAll('[data-shows]')) {
+      shown.textContent = values[shown.dataset.shows];
+    }
     for (const more of this.#form.querySelectorAll('[data-of]')) {
       more.hidden = !elements[more.dataset.of].checked;
     }

@@ -38,6 +38,7 @@ export class LiveRecorder extends EventTarget {
   #settled = Promise.withResolvers();
   #clock = { before: 0, since: null };
   #unkept = 0;
+  #stored = true;
   #awake = null;
 
   constructor({ endpoint = local.ownEndpoint(), ...settings } = {}) {
@@ -61,8 +62,11 @@ export class LiveRecorder extends EventTarget {
       local.idsAtWork(),
     ]);
     const base = endpoint.replace(/\/+$/, '');
-    return all
-      .filter((one) => one.endpoint === base && !one.path && one.size && !busy.has(one.id))
+    const left = all.filter((one) => one.endpoint === base && !one.path && !busy.has(one.id));
+    // A page that died before the first slice has left nothing but a name.
+    for (const { id, size } of left) if (!size) await local.dropRecording(id);
+    return left
+      .filter(({ size }) => size)
       .map((one) => ({ ...one, kept: bytes.get(one.id) ?? 0 }));
   }
 
@@ -273,6 +277,7 @@ export class LiveRecorder extends EventTarget {
 
   #stopped() {
     this.#tick(false);
+    this.#stored = false;
     if (this.state !== 'discarded') this.#become('finishing');
     this.#awake?.then((lock) => lock?.release());
     this.#awake = null;
@@ -286,6 +291,7 @@ export class LiveRecorder extends EventTarget {
     const { id, options, duration, size, name } = this;
     if (!size) throw new DOMException('Nothing was recorded.', 'NotReadableError');
     await local.changeRecording(id, { options, duration, ended: true }).catch(() => {});
+    this.#stored = true;
     this.#watch();
     const answer = await this.#line.finish({ filename: name, options, size });
     await this.#finished(answer);
@@ -308,9 +314,11 @@ export class LiveRecorder extends EventTarget {
 
   #fail(error) {
     if (this.state === 'discarded') return;
+    this.#stored = true;
     this.error = error;
     local.changeRecording(this.id, { failure: error.message }).catch(() => {});
     this.#become('failed');
+    this.#watch();
     this.#tell('error', { error });
     this.#settled.reject(error);
   }
@@ -350,7 +358,8 @@ export class LiveRecorder extends EventTarget {
   /** The browser asks before it leaves only while leaving would lose something. */
   #watch() {
     const runs = ['recording', 'paused'].includes(this.state);
-    const needed = this.settings.guard && (runs || this.#unkept > this.acknowledged);
+    const loses = runs || !this.#stored || this.#unkept > this.acknowledged;
+    const needed = this.settings.guard && loses && this.state !== 'discarded';
     if (needed && !guarded.size) addEventListener('beforeunload', warn);
     if (needed) guarded.add(this);
     else guarded.delete(this);

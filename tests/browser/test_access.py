@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.conftest import playwright_api
-from tests.browser.http_proxy import Hold, HttpProxy
+from tests.browser.http_proxy import Action, Answer, Exchange, Hold, HttpProxy, refusal
 
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Page
@@ -60,12 +60,24 @@ CONTRASTS = """() => {
 }"""
 
 RECORDINGS = """async (names) => {
-  const { Recordings } = await import('/resumable/static/demo-recordings.js');
-  const list = new Recordings('');
+  const { RecordingStore } = await import('/resumable/static/recording-store.js');
+  const store = new RecordingStore({ endpoint: location.origin });
+  store.list = () => store.local();
   for (const filename of names) {
     const path = `/recordings/none/${filename}`;
-    list.add({ path, url: path, filename, size: 12345678, type: 'video/webm' });
+    const about = { path, url: path, filename, size: 12345678, type: 'video/webm' };
+    await store.note(about, { duration: 12 });
   }
+}"""
+OPENED = """(panel) => {
+  panel.open = true;
+  for (const more of panel.querySelectorAll('.more')) more.hidden = false;
+}"""
+BROKEN = """async (name) => {
+  const { putRecording, putSlice } = await import('/resumable/static/local-store.js');
+  const about = { id: 'broken', endpoint: location.origin, name, type: 'video/webm', options: {} };
+  await putRecording({ ...about, created: Date.now(), size: 0, duration: 3, ended: false });
+  await putSlice({ recording: 'broken', start: 0, end: 9, blob: new Blob(['a slice.']) });
 }"""
 
 LONG = "a-very-long-name-" * 8 + ".webm"
@@ -77,14 +89,28 @@ def open_page(page: Page, proxy: HttpProxy) -> None:
 
 
 def fill_page(page: Page, proxy: HttpProxy, *names: str) -> None:
-    """Recordings of these names, and an upload of the first that stands still."""
+    """Recordings of these names, a broken one, an upload that stands still, and the panel open."""
     hold = Hold(after=10)
-    proxy.rule = lambda exchange: hold if exchange.is_chunk else None
+
+    def spoilt(exchange: Exchange) -> Action | None:
+        if exchange.path == "/upload-config":
+            return Answer(200, b'{"processing": true}')
+        return hold if exchange.is_chunk else None
+
     page.evaluate(RECORDINGS, names)
+    page.evaluate(BROKEN, names[0])
+    # The server of these tests lists nothing: the page shows what this browser knows.
+    proxy.rule = lambda exchange: (
+        refusal(404) if exchange.path == "/recordings" else spoilt(exchange)
+    )
+    page.reload()
     file: FilePayload = {"name": names[0], "mimeType": "video/webm", "buffer": bytes(1000)}
-    page.set_input_files("#files", file)
+    page.set_input_files("#files input", file)
     hold.wait()
     expect(page.get_by_text("1.0 kB of 1.0 kB")).to_be_visible()
+    expect(page.locator(".recording")).to_have_count(len(names))
+    expect(page.get_by_text("Cut short after 0:03")).to_be_visible()
+    page.locator("#processing").evaluate(OPENED)
 
 
 def test_everything_has_a_name_and_the_page_a_structure(page: Page, proxy: HttpProxy) -> None:
@@ -96,51 +122,62 @@ def test_everything_has_a_name_and_the_page_a_structure(page: Page, proxy: HttpP
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("banner")).to_have_count(1)
-    for name in ("New", "Uploads", "Recordings"):
+    for name in ("New", "Not finished yet", "Recordings"):
         expect(page.get_by_role("region", name=name)).to_be_visible()
-    expect(page.get_by_role("progressbar", name="Upload of clip.webm")).to_be_visible()
+    bars = page.get_by_role("progressbar", name="Upload of clip.webm")
+    expect(bars).to_have_count(2)
     expect(page.get_by_role("button", name="Play clip.webm")).to_have_attribute(
         "aria-expanded", "false"
     )
 
 
-def test_one_polite_region_speaks(page: Page, proxy: HttpProxy) -> None:
+def test_one_polite_region_speaks_for_the_page_and_one_for_the_element(
+    page: Page, proxy: HttpProxy
+) -> None:
     open_page(page, proxy)
-    live = page.locator("[aria-live], [role=status], [role=alert], [role=log]")
-    expect(live).to_have_count(1)
-    expect(live).to_have_attribute("role", "status")
-    expect(live).to_have_attribute("aria-live", "polite")
+    live = "[aria-live], [role=status], [role=alert], [role=log]"
+    expect(page.locator(live)).to_have_count(2)
+    for region in (page.locator("#toasts"), page.locator("#files [aria-live]")):
+        expect(region).to_have_attribute("role", "status")
+        expect(region).to_have_attribute("aria-live", "polite")
 
 
 def test_the_keyboard_reaches_everything_in_order(page: Page, proxy: HttpProxy) -> None:
     open_page(page, proxy)
     fill_page(page, proxy, "clip.webm")
+    page.locator("#processing").evaluate("panel => panel.open = false")
     reached: list[str] = []
-    for _ in range(7):
+    for _ in range(12):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
                 """() => {
-                  const { activeElement: at } = document;
-                  return at.id || at.getAttribute('aria-label');
+                  let at = document.activeElement;
+                  if (at.shadowRoot) at = at.shadowRoot.activeElement;
+                  return at.id || at.getAttribute('aria-label') || at.localName;
                 }"""
             )
         )
     assert reached == [
         "record-screen",
         "record-camera",
-        "files",
+        "summary",
+        "Choose files or drop them here",
         "Pause: clip.webm",
         "Cancel: clip.webm",
+        "Finish: clip.webm",
+        "Save here: clip.webm",
+        "Discard: clip.webm",
         "Play clip.webm",
         "Download clip.webm",
+        "Delete clip.webm",
     ]
     assert page.evaluate("[...document.querySelectorAll('[tabindex]')].every(e => e.tabIndex < 1)")
 
 
 def test_focus_is_visible(page: Page, proxy: HttpProxy) -> None:
     open_page(page, proxy)
-    for selector in ("#record-screen", "#record-camera", ".drop"):
+    for selector in ("#record-screen", "#record-camera", "#files .drop"):
         page.keyboard.press("Tab")
         width = page.locator(selector).evaluate("e => getComputedStyle(e).outlineWidth")
         assert width == "3px", selector
@@ -151,7 +188,7 @@ def test_contrast(page: Page, proxy: HttpProxy, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     open_page(page, proxy)
     fill_page(page, proxy, "clip.webm")
-    for state in ("uploading", "waiting", "paused", "failed"):
+    for state in ("uploading", "waiting", "paused", "failed", "cut"):
         page.evaluate("state => document.querySelector('.upload').dataset.state = state", state)
         contrasts = page.evaluate(CONTRASTS)
         assert len(contrasts) > 10

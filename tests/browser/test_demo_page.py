@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.conftest import MakeBytes, demo_proxy, playwright_api, until
 from tests.browser.demo_server import DemoServer
-from tests.browser.http_proxy import Action, Exchange, Hold, HttpProxy, refusal
+from tests.browser.http_proxy import Action, Cut, Exchange, Hold, HttpProxy, refusal
 from tests.storage import ceph
 
 if TYPE_CHECKING:
@@ -23,27 +23,36 @@ expect = playwright_api().expect
 
 CHUNK = 2048
 
-KEPT_DIGEST = """async () => {
-  const open = indexedDB.open('resumable-demo');
-  const database = await new Promise((resolve) => { open.onsuccess = () => resolve(open.result); });
-  const all = database.transaction('uploads').objectStore('uploads').getAll();
-  const [upload] = await new Promise((resolve) => { all.onsuccess = () => resolve(all.result); });
-  database.close();
-  if (!upload) return null;
-  const digest = await crypto.subtle.digest('SHA-256', await upload.blob.arrayBuffer());
+HEAR = """
+window.taken = [];
+const { start } = MediaRecorder.prototype;
+MediaRecorder.prototype.start = function (...words) {
+  this.addEventListener('dataavailable', ({ data }) => taken.push(data));
+  return start.apply(this, words);
+};
+"""
+
+TAKEN_DIGEST = """async () => {
+  const digest = await crypto.subtle.digest('SHA-256', await new Blob(taken).arrayBuffer());
   const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0'));
   return hex.join('');
 }"""
 
 KEPT_NOTHING = """async () => {
-  const open = indexedDB.open('resumable-demo');
+  const open = indexedDB.open('resumable');
   const database = await new Promise((resolve) => { open.onsuccess = () => resolve(open.result); });
-  const counts = await Promise.all(['uploads', 'slices'].map((name) => {
+  const counts = await Promise.all(['slices', 'files'].map((name) => {
     const count = database.transaction(name).objectStore(name).count();
     return new Promise((resolve) => { count.onsuccess = () => resolve(count.result); });
   }));
   database.close();
   return counts[0] + counts[1] === 0;
+}"""
+
+
+ENDED = """async () => {
+  const { allRecordings } = await import('/resumable/static/local-store.js');
+  return (await allRecordings()).every(({ ended }) => ended);
 }"""
 
 
@@ -55,6 +64,7 @@ class Demo:
         self.proxy = proxy
         self.problems: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.add_init_script(HEAR)
         self.open()
 
     def open(self) -> None:
@@ -66,15 +76,20 @@ class Demo:
         expect(self.page.get_by_text("Recording 0:0")).to_be_visible()
         self.page.wait_for_timeout(seconds * 1000)
 
+    def digest(self) -> str:
+        """Of all that the recorder gave since the page was loaded."""
+        return str(self.page.evaluate(TAKEN_DIGEST))
+
     def stop(self) -> None:
-        self.page.get_by_role("button", name="Stop and upload").click()
+        self.page.get_by_role("button", name="Stop", exact=True).click()
 
     def in_state(self, state: str) -> None:
-        expect(self.page.locator(f".upload[data-state={state}]")).to_be_visible(timeout=20_000)
+        row = self.page.locator(f":is(.upload, .row)[data-state={state}]")
+        expect(row).to_be_visible(timeout=20_000)
 
     def finished(self, count: int = 1) -> None:
         expect(self.page.locator(".recording")).to_have_count(count, timeout=30_000)
-        expect(self.page.locator(".upload")).to_have_count(0)
+        expect(self.page.locator(".upload, .row")).to_have_count(0)
 
     def download(self, at: int = 0) -> bytes:
         link = self.page.locator(".recording .download").nth(at)
@@ -121,23 +136,22 @@ def from_chunk(number: int, actions: list[Action]) -> Callable[[Exchange], Actio
 
 def test_a_recording_survives_two_kills_of_the_server(demo: Demo, own_server: DemoServer) -> None:
     first, second = Hold(after=100), Hold(after=100)
-    demo.proxy.rule = from_chunk(2, [first])
+    demo.proxy.rule = from_chunk(1, [first])
     demo.record()
     track = "document.getElementById('preview').srcObject.getVideoTracks()[0].label"
     assert "web-contents" in demo.page.evaluate(track), "this is not the tab"
-    demo.stop()
     for hold, following in ((first, second), (second, None)):
         hold.wait()
         own_server.kill()
         hold.drop()
-        demo.in_state("waiting")
-        expect(demo.page.get_by_text("Server not reachable. Trying again")).to_be_visible()
-        digest = demo.page.evaluate(KEPT_DIGEST)
         demo.proxy.rule = from_chunk(1, [following] if following else [])
+        if following is None:
+            demo.stop()
+            demo.in_state("waiting")
         own_server.start()
     demo.finished()
     content = demo.download()
-    assert hashlib.sha256(content).hexdigest() == digest
+    assert hashlib.sha256(content).hexdigest() == demo.digest()
     assert sum(e.body_bytes for e in demo.proxy.chunks) < len(content) + 8 * CHUNK
     demo.plays()
     until(demo.page, KEPT_NOTHING)
@@ -174,29 +188,31 @@ def test_a_recording_into_a_bucket_survives_a_killed_worker(
     demo.record()
     demo.stop()
     hold.wait()
-    digest = demo.page.evaluate(KEPT_DIGEST)
     bucket_server.kill_worker()
     hold.drop()
     demo.finished()
-    assert hashlib.sha256(demo.download()).hexdigest() == digest
+    assert hashlib.sha256(demo.download()).hexdigest() == demo.digest()
     demo.plays()
     until(demo.page, KEPT_NOTHING)
 
 
-def test_a_reload_while_chunks_fly(demo: Demo) -> None:
+def test_a_reload_after_the_stop_goes_on_by_itself(demo: Demo) -> None:
     hold = Hold(after=100)
     demo.proxy.rule = from_chunk(3, [hold])
     demo.record("camera")
     demo.stop()
     hold.wait()
-    digest = demo.page.evaluate(KEPT_DIGEST)
-    before = {e.chunk for e in demo.proxy.chunks if e.status == 200}
+    until(demo.page, ENDED)
+    digest = demo.digest()
+    sent = sum(e.body_bytes for e in demo.proxy.chunks if e.status == 200)
     demo.proxy.forget()
     demo.open()
     hold.drop()
     demo.finished()
-    assert hashlib.sha256(demo.download()).hexdigest() == digest
-    assert before.isdisjoint({e.chunk for e in demo.proxy.chunks})
+    content = demo.download()
+    assert hashlib.sha256(content).hexdigest() == digest
+    again = sum(e.body_bytes for e in demo.proxy.chunks)
+    assert sent + again <= len(content) + CHUNK
     demo.plays()
     until(demo.page, KEPT_NOTHING)
 
@@ -205,21 +221,38 @@ def test_a_reload_while_recording_loses_no_slice(demo: Demo) -> None:
     demo.page.on("dialog", lambda dialog: dialog.accept())
     demo.record("camera", seconds=3.5)
     demo.open()
+    demo.in_state("cut")
+    expect(demo.page.get_by_text("Cut short after 0:03")).to_be_visible()
+    demo.page.get_by_role("button", name="Finish: Camera").click()
     demo.finished()
     assert demo.download().startswith(b"\x1a\x45\xdf\xa3")
     demo.plays()
     until(demo.page, KEPT_NOTHING)
 
 
+def test_without_a_server_the_recording_goes_on(demo: Demo) -> None:
+    demo.proxy.rule = lambda exchange: Cut(after=0) if exchange.method != "GET" else None
+    demo.record("camera", seconds=0.5)
+    expect(demo.page.locator("#line")).to_contain_text("wait in this browser.")
+    demo.page.get_by_role("button", name="Pause").click()
+    expect(demo.page.get_by_text("Paused 0:0")).to_be_visible()
+    demo.page.get_by_role("button", name="Resume").click()
+    demo.proxy.rule = lambda exchange: None
+    expect(demo.page.locator("#line")).to_contain_text("uploaded")
+    demo.stop()
+    demo.finished()
+    assert hashlib.sha256(demo.download()).hexdigest() == demo.digest()
+
+
 def test_files_arrive_unchanged(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -> None:
     contents = {"notes.txt": b"", "photo.bin": make_bytes(5 * CHUNK + 3)}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    demo.page.set_input_files("#files", [tmp_path / name for name in contents])
+    demo.page.set_input_files("#files input", [tmp_path / name for name in contents])
     demo.finished(2)
     names = demo.page.locator(".recording .name").all_inner_texts()
     assert {name: demo.download(at) for at, name in enumerate(names)} == contents
-    expect(demo.page.get_by_role("status")).to_contain_text("photo.bin is uploaded.")
+    expect(demo.page.locator("#files [role=status]")).to_contain_text("photo.bin is uploaded.")
 
 
 def test_pause_resume_and_cancel(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -> None:
@@ -227,7 +260,7 @@ def test_pause_resume_and_cancel(demo: Demo, tmp_path: Path, make_bytes: MakeByt
     path.write_bytes(make_bytes(8 * CHUNK))
     first, second = Hold(after=100), Hold(after=100)
     demo.proxy.rule = from_chunk(3, [first])
-    demo.page.set_input_files("#files", path)
+    demo.page.set_input_files("#files input", path)
     first.wait()
     demo.page.get_by_role("button", name="Pause: photo.bin").click()
     demo.in_state("paused")
@@ -237,10 +270,10 @@ def test_pause_resume_and_cancel(demo: Demo, tmp_path: Path, make_bytes: MakeByt
     demo.in_state("uploading")
     second.wait()
     demo.page.get_by_role("button", name="Cancel: photo.bin").click()
-    expect(demo.page.locator(".upload")).to_have_count(0)
+    expect(demo.page.locator(".row")).to_have_count(0)
     second.drop()
     until(demo.page, KEPT_NOTHING)
-    expect(demo.page.get_by_role("status")).to_contain_text("photo.bin is cancelled.")
+    expect(demo.page.locator("#files [role=status]")).to_contain_text("photo.bin is cancelled.")
     demo.open()
     expect(demo.page.locator(".recording")).to_have_count(0)
     assert [e.status for e in demo.proxy.seen("DELETE", "/upload-status/")] == [204]
@@ -252,14 +285,15 @@ def test_a_recording_is_discarded_only_after_a_question(demo: Demo) -> None:
     demo.record("camera", seconds=1.2)
     demo.stop()
     hold.wait()
-    cancel = demo.page.get_by_role("button", name="Cancel: Camera")
-    cancel.click()
+    discard = demo.page.get_by_role("button", name="Discard: Camera")
+    discard.click()
     demo.page.get_by_role("button", name="Keep").click()
     expect(demo.page.locator(".upload")).to_have_count(1)
-    cancel.click()
-    demo.page.get_by_role("button", name="Discard").click()
+    discard.click()
+    demo.page.get_by_role("button", name="Discard", exact=True).click()
     expect(demo.page.locator(".upload")).to_have_count(0)
     hold.drop()
+    until(demo.page, KEPT_NOTHING)
 
 
 def test_a_refused_recording_can_be_saved_or_sent_again(demo: Demo) -> None:
@@ -267,8 +301,8 @@ def test_a_refused_recording_can_be_saved_or_sent_again(demo: Demo) -> None:
     demo.record("camera", seconds=1.2)
     demo.stop()
     demo.in_state("failed")
-    expect(demo.page.get_by_text("Refused with 413.", exact=True)).to_be_visible()
-    digest = demo.page.evaluate(KEPT_DIGEST)
+    expect(demo.page.locator(".upload .details")).to_have_text("Refused with 413.")
+    digest = demo.digest()
     with demo.page.expect_download() as saved:
         demo.page.get_by_role("button", name="Save here: Camera").click()
     content = saved.value.path().read_bytes()
@@ -283,10 +317,10 @@ def test_only_one_tab_sends(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -
     path.write_bytes(make_bytes(8 * CHUNK))
     hold = Hold(after=100)
     demo.proxy.rule = from_chunk(2, [hold])
-    demo.page.set_input_files("#files", path)
+    demo.page.set_input_files("#files input", path)
     hold.wait()
     other = Demo(demo.page.context.new_page(), demo.proxy)
-    expect(other.page.locator(".upload")).to_have_count(0)
+    expect(other.page.locator(".row")).to_have_count(0)
     demo.page.close()
     other.in_state("uploading")
     hold.drop()

@@ -21,6 +21,8 @@ PACKAGES = {
     "@uppy/core": "@uppy/core@6.3.1",
     "@uppy/tus": "@uppy/tus@6.0.0",
     "esbuild": "esbuild@0.25",
+    "axe-core": "axe-core@4.14.1",
+    "typescript": "typescript@5.9.3",
 }
 PATIENCE = 60.0
 
@@ -41,6 +43,11 @@ def require(*packages: str) -> None:
     reason = missing(*packages)
     if reason is not None:
         pytest.skip(reason)
+
+
+def text(path: str) -> str:
+    """A file of an installed package."""
+    return (_modules() / path).read_text()
 
 
 def furnish(folder: Path) -> Path:

@@ -1,0 +1,83 @@
+"""axe-core finds nothing on the demo page and on the element: light and dark, desk and phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.http_proxy import HttpProxy
+from tests.browser.test_access import fill_page, open_page
+from tests.clients import npm
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+LOOK = """async () => {
+  const { violations, passes } = await axe.run(document, { resultTypes: ['violations'] });
+  const found = violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) =>
+    [html, failureSummary])]);
+  return [found, passes.length];
+}"""
+WIDGET = b"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Element</title>
+<link rel="icon" href="data:,">
+<style>body { background: Canvas; color: CanvasText; }</style>
+<script type="module" src="/resumable/static/resumable-upload.js"></script>
+<main>
+  <h1>Element</h1>
+  <label for="film">Film</label>
+  <resumable-upload id="film" name="film" multiple></resumable-upload>
+</main>
+"""
+STATES = """(state) => {
+  const row = document.querySelector('resumable-upload').shadowRoot.querySelector('.row');
+  row.dataset.state = state;
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    npm.require("axe-core")
+    return npm.text("axe-core/axe.min.js")
+
+
+def look(page: Page, axe: str) -> None:
+    page.evaluate(axe)
+    found, passed = page.evaluate(LOOK)
+    assert found == []
+    assert passed > 10
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_demo_page(page: Page, proxy: HttpProxy, axe: str, scheme: Any, width: int) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 900})
+    open_page(page, proxy)
+    look(page, axe)
+    fill_page(page, proxy, "clip.webm")
+    look(page, axe)
+    page.get_by_role("button", name="Discard: clip.webm").click()
+    look(page, axe)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_element(page: Page, proxy: HttpProxy, axe: str, scheme: Any, width: int) -> None:
+    proxy.pages["/element"] = ("text/html", WIDGET)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{proxy.url}/element")
+    files: Any = [{"name": "a.webm", "mimeType": "video/webm", "buffer": bytes(3000)}]
+    page.set_input_files("resumable-upload input", files)
+    page.get_by_role("button", name="Remove: a.webm").wait_for()
+    for state in ("uploading", "paused", "retrying", "failed", "done"):
+        page.evaluate(STATES, state)
+        look(page, axe)
