@@ -1,4 +1,4 @@
-/** Sends a recording whose end nobody knows yet: one chunk at a time, each where the last one ended. */
+/** Sends what has no known end yet: one chunk at a time, each where the last one ended. */
 
 import { UploadError } from './chunked-upload.js';
 
@@ -29,11 +29,12 @@ export class LiveLine {
   #answer = Promise.withResolvers();
 
   /**
-   * `onAcknowledged(offset)` when the server has more, `onRetry({error, attempt, delay, offline})`
-   * before each wait. `known`: the server may have some of it; it is asked first.
+   * `dialect` speaks with the server, see line-dialects.js. `onAcknowledged(offset)` when it has
+   * more, `onSent(bytes)` while they leave, `onRetry({error, attempt, delay, offline})` before each
+   * wait. `known`: the server may have some of it; it is asked first.
    */
-  constructor({ endpoint, uploadId, known = false, ...settings }) {
-    Object.assign(this, { endpoint, uploadId });
+  constructor({ dialect, known = false, ...settings }) {
+    this.dialect = dialect;
     this.settings = { ...DEFAULTS, ...settings };
     this.#synced = !known;
     this.#largest = settings.chunkSize ?? LARGEST;
@@ -59,7 +60,7 @@ export class LiveLine {
   /** There is no more: `size` bytes become one file. */
   finish({ filename, options, size = this.#end }) {
     this.#end = size;
-    this.#order = { uploadId: this.uploadId, filename, options, totalSize: size };
+    this.#order = { filename, options, totalSize: size };
     this.#news();
     return this.answer;
   }
@@ -87,8 +88,8 @@ export class LiveLine {
   async cancel() {
     this.abort();
     await this.answer.catch(() => {});
-    await this.#call('DELETE', this.#statusPath()).catch((error) => {
-      if (error.status !== 404) throw error;
+    await this.dialect.cancel(this.#call).catch((error) => {
+      if (error.status !== 404 && error.status !== 410) throw error;
     });
   }
 
@@ -119,31 +120,19 @@ export class LiveLine {
 
   /** One request: what has arrived, the next chunk, or the finish. */
   async #step() {
-    if (!this.#synced) return this.#ask();
+    if (!this.#synced) {
+      const offset = await this.dialect.ask(this.#call);
+      this.#synced = true;
+      return this.#acknowledge(offset);
+    }
     if (this.offset < this.#end) return this.#send();
-    return this.#call('POST', '/finalize-upload', JSON.stringify(this.#order), {
-      'Content-Type': 'application/json',
-    });
-  }
-
-  async #ask() {
-    const status = await this.#call('GET', this.#statusPath()).catch((error) => {
-      if (error.status === 404 || error.status === 410) return { offset: 0 };
-      throw error;
-    });
-    this.#synced = true;
-    // It is a file already: only the answer to the finish was lost.
-    this.#acknowledge(status.path ? this.#end : status.offset);
+    return this.dialect.finish(this.#call, this.#order);
   }
 
   async #send() {
     const blob = this.#next();
-    const [start, began] = [this.offset, performance.now()];
-    const { offset } = await this.#call('PUT', '/upload-chunk', blob, {
-      'Content-Type': 'application/octet-stream',
-      'Content-Range': `bytes ${start}-${start + blob.size - 1}/*`,
-      'X-Upload-Id': this.uploadId,
-    });
+    const began = performance.now();
+    const offset = await this.dialect.send(this.#call, blob, this.offset);
     const pace = blob.size / Math.max(1, performance.now() - began);
     this.#size = Math.max(LEAST, Math.min(2 * this.#size, pace * AIM));
     this.#acknowledge(offset);
@@ -201,12 +190,9 @@ export class LiveLine {
     });
   }
 
-  #statusPath() {
-    return `/upload-status/${encodeURIComponent(this.uploadId)}`;
-  }
-
-  #call(method, path, body = null, fields = {}) {
-    const { headers, withCredentials = false, timeout } = this.settings;
+  /** One request; resolves with `{status, header(name), json}` for success. */
+  #call = (method, url, { body = null, headers = {}, follow = false } = {}) => {
+    const { headers: own, withCredentials = false, timeout, onSent } = this.settings;
     return new Promise((resolve, reject) => {
       const xhr = new XMLHttpRequest();
       const fail = (message, code) => reject(new UploadError(message, { code, transient: true }));
@@ -215,11 +201,16 @@ export class LiveLine {
         clearTimeout(timer);
         timer = setTimeout(() => xhr.abort(), timeout);
       };
-      xhr.open(method, this.endpoint + path);
+      xhr.open(method, url);
       xhr.withCredentials = withCredentials;
-      const own = typeof headers === 'function' ? headers() : headers;
-      for (const field of Object.entries({ ...own, ...fields })) xhr.setRequestHeader(...field);
-      if (body) xhr.upload.onprogress = alive;
+      const all = { ...(typeof own === 'function' ? own() : own), ...headers };
+      for (const field of Object.entries(all)) xhr.setRequestHeader(...field);
+      if (follow) {
+        xhr.upload.onprogress = ({ loaded }) => {
+          alive();
+          onSent?.(loaded);
+        };
+      }
       xhr.onload = () => settle(xhr, resolve, reject);
       xhr.onerror = () => fail('The server cannot be reached.', 'network');
       xhr.onabort = () => fail('The server did not answer in time.', 'timeout');
@@ -228,22 +219,24 @@ export class LiveLine {
       alive();
       xhr.send(body);
     });
-  }
+  };
 }
 
 function settle(xhr, resolve, reject) {
   const { status } = xhr;
-  let answer = null;
+  let json = null;
   try {
-    answer = JSON.parse(xhr.responseText);
+    json = JSON.parse(xhr.responseText);
   } catch {
-    // A proxy's error page, or an answer without a body.
+    // A proxy's error page, plain text, or an answer without a body.
   }
-  if (status === 204 || (status < 300 && answer)) return resolve(answer ?? {});
-  const message = answer?.error ?? `The server answered with status ${status}.`;
-  const transient = status < 300 || RETRIED.has(status) || (status >= 500 && !FINAL.has(status));
-  const wait = xhr.getResponseHeader('Retry-After');
+  const header = (name) => xhr.getResponseHeader(name);
+  if (status >= 200 && status < 300) return resolve({ status, header, json });
+  const text = header('Content-Type')?.startsWith('text/plain') && xhr.responseText.slice(0, 200);
+  const message = json?.error ?? (text || `The server answered with status ${status}.`);
+  const transient = RETRIED.has(status) || (status >= 500 && !FINAL.has(status));
+  const wait = header('Retry-After');
   const retryAfter = /^\d+$/.test(wait ?? '') ? wait * 1000 : undefined;
-  const code = answer?.code ?? 'http';
+  const code = json?.code ?? 'http';
   return reject(new UploadError(message, { status, code, transient, retryAfter }));
 }

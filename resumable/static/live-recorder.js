@@ -13,6 +13,7 @@
  */
 
 import { chunkedUploader } from './chunked-upload.js';
+import { chunks } from './line-dialects.js';
 import { LiveLine } from './live-line.js';
 import { nameFor, openSource, supportedSources } from './live-sources.js';
 import * as local from './local-store.js';
@@ -84,7 +85,7 @@ export class LiveRecorder extends EventTarget {
     await local.dropRecording(id);
     if (!recording?.uploadId) return;
     const { endpoint, uploadId } = recording;
-    await new LiveLine({ ...settings, endpoint, uploadId }).cancel();
+    await new LiveLine({ ...settings, dialect: chunks(endpoint, uploadId) }).cancel();
   }
 
   /** The server's answer when it has the whole recording; rejects when that is refused for good. */
@@ -206,8 +207,7 @@ export class LiveRecorder extends EventTarget {
       ...this.settings.line,
       headers: this.settings.headers,
       withCredentials: this.settings.withCredentials,
-      endpoint: this.endpoint,
-      uploadId,
+      dialect: chunks(this.endpoint, uploadId),
       known,
       onAcknowledged: (offset) => this.#acknowledge(offset),
       onRetry: (retry) => this.#tell('retry', retry),
@@ -242,8 +242,9 @@ export class LiveRecorder extends EventTarget {
     const { name, type, options, size, duration, uploadId } = recording;
     Object.assign(this, { name, type, options, size });
     this.#clock.before = duration * 1000;
+    const slices = await local.getSlices(this.id);
     this.#line = this.#connect(uploadId, true);
-    for (const { start, blob } of await local.getSlices(this.id)) this.#line.push(blob, start);
+    for (const { start, blob } of slices) this.#line.push(blob, start);
     this.#become('finishing');
     await this.#finish();
   }

@@ -48,11 +48,11 @@ export class Row {
     if (!entry.resumed) this.#say('saidStarted');
     host.changed(this, 'upload-start', {});
     try {
-      const line = await host.connect(this);
       if (this.state === 'gone') return;
-      this.#line = line;
-      if (this.state === 'paused') line.pause();
-      this.#finish(await line.run());
+      this.#line = host.connect(this);
+      const running = this.#line.run();
+      if (this.state === 'paused') this.#line.pause();
+      this.#finish(await running);
     } catch (error) {
       if (this.state !== 'gone') this.#fail(error);
     }

@@ -253,6 +253,19 @@ def test_a_reload_in_the_middle_loses_no_slice(studio: Studio) -> None:
     studio.nothing_is_kept(id)
 
 
+def test_only_the_finish_was_missing_when_the_page_went(studio: Studio) -> None:
+    id = studio.record()
+    studio.proxy.rule = lambda e: refusal(503) if e.path == "/finalize-upload" else None
+    studio.chunks_arrived(2)
+    studio.page.evaluate("recorder.stop().catch(() => {}), null")
+    until(studio.page, "async () => recorder.state === 'finishing' && (await slices()) === 0")
+    until(studio.page, "() => seen.some(([type]) => type === 'retry')")
+    studio.open()
+    studio.proxy.rule = lambda exchange: None
+    studio.page.evaluate("id => goOn(id)", id)
+    assert studio.file(studio.answer()) == studio.recorded()
+
+
 def test_the_server_dies_in_the_middle(own_studio: Studio, own_server: DemoServer) -> None:
     id = own_studio.record()
     own_studio.chunks_arrived(2)
@@ -389,7 +402,8 @@ def test_another_tab_leaves_it_alone(studio: Studio, context: BrowserContext) ->
 def test_a_recorder_of_ones_own(studio: Studio) -> None:
     script = """async () => {
       const { LiveRecorder } = await live();
-      const own = new MediaRecorder(canvas.captureStream(25), { mimeType: 'video/webm;codecs=vp9' });
+      const mimeType = 'video/webm;codecs=vp9';
+      const own = new MediaRecorder(canvas.captureStream(25), { mimeType });
       watch(new LiveRecorder({ sliceDuration: 200 }));
       await recorder.start(own, { name: 'mine.webm', options: { probe: true } });
     }"""
