@@ -13,7 +13,10 @@ from resumable import assets
 from resumable.cli.options import storage_options
 from resumable.errors import NoRoom, UploadError
 from resumable.http import Request
+from resumable.jobs.settings import Processing
 from resumable.model import Limits
+from resumable.processing.failures import ProgramMissing
+from resumable.processing.program import find_program
 from resumable.serve import application, parse_bind, run
 from resumable.stores.local import DURABILITIES
 from resumable.uploads import Uploads
@@ -82,31 +85,35 @@ def _served(command: Command) -> Command:
 @click.option("--listing/--no-listing", default=False, help="List finished files at /recordings.")
 def serve(cors: tuple[str, ...], listing: bool, **settings: Any) -> None:
     """Take uploads at / and serve finished files under /recordings/."""
-    _run(settings, cors=cors, listing=listing, app=None)
+    _run(settings, app=None, cors=cors, listing=listing)
 
 
 @click.command()
 @_served
 def demo(**settings: Any) -> None:
     """Record the screen or drop files on a page, and see them survive a broken network."""
-    _run(settings, cors=(), listing=True, app=demo_page)
+    shown = {"listing": True, "deleting": True, "processing": _processing()}
+    _run(settings, app=demo_page, **shown)
 
 
-def _run(
-    settings: dict[str, Any],
-    *,
-    cors: tuple[str, ...],
-    listing: bool,
-    app: WSGIApplication | None,
-) -> None:
+def _processing() -> Processing | None:
+    """MP4s and posters where there is an ffmpeg; else one sentence on how to get it."""
+    try:
+        find_program()
+    except ProgramMissing as error:
+        click.echo(f"Recordings stay as they are sent. {error.message}", err=True)
+        return None
+    return Processing()
+
+
+def _run(settings: dict[str, Any], *, app: WSGIApplication | None, **shown: Any) -> None:
     host, port = settings["bind"]
     limits = _limits(settings["max_size"], settings["chunk_size"])
     options = {
         "storage_options": settings["storage_options"],
         "durability": settings["durability"],
         "limits": limits,
-        "cors": cors,
-        "listing": listing,
+        **shown,
     }
 
     def make() -> tuple[WSGIApplication, Uploads]:

@@ -95,6 +95,7 @@ class Row {
     this.element = template.content.firstElementChild.cloneNode(true);
     const part = (selector) => this.element.querySelector(selector);
     this.parts = {
+      name: part('.name'),
       thumbnail: part('.thumbnail'),
       details: part('.details'),
       play: part('.play'),
@@ -104,7 +105,6 @@ class Row {
       player: part('.player'),
     };
     const { name } = recording;
-    part('.name').textContent = name;
     this.parts.download.setAttribute('aria-label', `Download ${name}`);
     this.parts.remove.setAttribute('aria-label', `Delete ${name}`);
     this.parts.remove.addEventListener('click', () => owner.remove(this));
@@ -116,6 +116,7 @@ class Row {
     this.recording = recording;
     const { size, duration, finished } = recording;
     const made = this.#made();
+    this.parts.name.textContent = made?.filename ?? recording.name;
     const told = [
       sizeInWords(made?.size ?? size),
       duration && clock(duration),

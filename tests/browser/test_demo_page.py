@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from resumable.processing.failures import ProgramMissing
+from resumable.processing.program import find_program
 from tests.browser.conftest import MakeBytes, demo_proxy, playwright_api, until
 from tests.browser.demo_server import DemoServer
 from tests.browser.http_proxy import Action, Cut, Exchange, Hold, HttpProxy, refusal
 from tests.storage import ceph
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 expect = playwright_api().expect
@@ -326,3 +328,54 @@ def test_only_one_tab_sends(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -
     hold.drop()
     other.finished()
     assert other.download() == path.read_bytes()
+
+
+def test_a_recording_becomes_an_mp4_though_a_worker_is_killed(
+    demo: Demo, own_server: DemoServer
+) -> None:
+    try:
+        find_program()
+    except ProgramMissing as missing:
+        pytest.skip(missing.message)
+    page = demo.page
+    page.locator("summary").click()
+    page.get_by_role("checkbox", name="Frame").check()
+    page.get_by_role("checkbox", name="Label").check()
+    page.get_by_role("textbox", name="Text").fill("Team meeting")
+    demo.record("camera", seconds=1.5)
+    width = page.evaluate("document.getElementById('preview').videoWidth")
+    demo.stop()
+    bar = page.get_by_role("progressbar", name="Processing of Camera")
+    expect(bar).to_be_visible()
+    expect(page.locator(".job .details")).to_contain_text("Processing")
+    own_server.kill_worker()
+    expect(page.locator(".thumbnail img")).to_be_visible(timeout=60_000)
+    expect(bar).to_be_hidden()
+    expect(page.locator(".recording .name")).to_contain_text(".mp4")
+    demo.plays()
+    shown = page.evaluate("document.querySelector('.player video').videoWidth")
+    assert shown == width + 2 * 20
+    loaded = "document.querySelector('.thumbnail img').naturalWidth"
+    assert page.evaluate(loaded) > 0
+    assert demo.download()[4:8] == b"ftyp"
+    page.get_by_role("button", name="Delete Camera").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator(".recording")).to_have_count(0)
+    demo.open()
+    expect(page.locator(".recording")).to_have_count(0)
+
+
+def test_the_page_is_small_and_all_its_own(context: BrowserContext, own_proxy: HttpProxy) -> None:
+    page = context.new_page()
+    sizes: dict[str, int] = {}
+    page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
+    )
+    page.goto(own_proxy.url)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#recordings-note")).to_contain_text("Nothing here yet.")
+    files = {url: size for url, size in sizes.items() if "static" in url or url.endswith("/")}
+    assert len(files) > 10
+    assert sum(files.values()) < 60_000, files
+    assert all(url.startswith(own_proxy.url) for url in sizes)

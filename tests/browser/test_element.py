@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resumable import assets
-from tests.browser.conftest import CHUNK, MakeBytes, playwright_api, until
+from tests.browser.conftest import CHUNK, MakeBytes, playwright_api
 from tests.browser.http_proxy import Cut, Exchange, Hold, HttpProxy, once, refusal
 from tests.docs.blocks import REPOSITORY, blocks_of
 
@@ -238,15 +238,14 @@ def test_what_is_not_taken_is_said(element: Element) -> None:
     element.plain('accept="video/*,.txt" max-size="1000"')
     element.give(picture=b"x")
     page = element.page
-    expect(page.locator(".refused")).to_have_text("picture.bin is not of a kind that is taken here.")
+    refused = page.locator(".refused")
+    expect(refused).to_have_text("picture.bin is not of a kind that is taken here.")
     big: Any = {"name": "big.txt", "mimeType": "text/plain", "buffer": bytes(1001)}
     page.set_input_files("resumable-upload input", big)
-    expect(page.locator(".refused")).to_have_text(
-        "big.txt is too large: it has 1.0 kB, at most 1.0 kB are taken."
-    )
+    expect(refused).to_have_text("big.txt is too large: it has 1.0 kB, at most 1.0 kB are taken.")
     page.evaluate("element.add([new File(['x'], 'a.txt'), new File(['y'], 'b.txt')])")
     element.in_state("done")
-    expect(page.locator(".refused")).to_have_text("Only one file is taken here.")
+    expect(refused).to_have_text("Only one file is taken here.")
     assert "Only one file is taken here." in element.said()
 
 
@@ -338,9 +337,8 @@ def test_variables_parts_and_less_motion(element: Element) -> None:
 def test_no_policy_is_in_its_way(element: Element) -> None:
     policy = """<meta http-equiv="Content-Security-Policy"
       content="default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:">"""
-    html = FRAME.format(
-        body="<resumable-upload></resumable-upload>", head=policy + SCRIPT, language="en", direction=""
-    )
+    body = "<resumable-upload></resumable-upload>"
+    html = FRAME.format(body=body, head=policy + SCRIPT, language="en", direction="ltr")
     element.show(html.encode())
     element.give(a=b"x")
     element.in_state("done")
