@@ -107,8 +107,8 @@ def reached_from(module: str) -> set[str]:
         name = waiting.pop()
         found.add(name)
         text = (STATIC / name).read_text()
-        waiting |= set(re.findall(r"^.*\bimport\b[^*/]*?'\./([^']+\.js)'", text, re.M)) - found
-        waiting |= set(re.findall(r"^} from '\./([^']+\.js)'", text, re.M)) - found
+        imported = re.findall(r"^(?:import|export)\b[^;]*?'\./([^']+\.js)'", text, re.MULTILINE)
+        waiting |= set(imported) - found
     return found
 
 

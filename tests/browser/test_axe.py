@@ -45,7 +45,7 @@ STATES = """(state) => {
 @pytest.fixture(scope="module")
 def axe() -> str:
     npm.require("axe-core")
-    return npm.text("axe-core/axe.min.js")
+    return npm.path("axe-core/axe.min.js").read_text()
 
 
 def look(page: Page, axe: str) -> None:

@@ -45,9 +45,9 @@ def require(*packages: str) -> None:
         pytest.skip(reason)
 
 
-def text(path: str) -> str:
+def path(name: str) -> Path:
     """A file of an installed package."""
-    return (_modules() / path).read_text()
+    return _modules() / name
 
 
 def furnish(folder: Path) -> Path:
