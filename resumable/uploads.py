@@ -15,6 +15,7 @@ from resumable.engine import Engine
 from resumable.errors import NotFound
 from resumable.interfaces import Store
 from resumable.job import JobStatus
+from resumable.jobs.polling import Workplace
 from resumable.model import Finished, Status, Upload
 from resumable.operations import (
     ByClientId,
@@ -145,6 +146,21 @@ class Uploads:
         outcome = self._engine.perform(Watch(id, wait), _host(None), empty_body())
         assert isinstance(outcome, Working)
         return outcome.job
+
+    def work(self, id: str) -> bool:
+        """Do a job here and now, unless somebody else does; whether an attempt was made.
+
+        For the tasks of a queue such as Celery's or RQ's. Raises NotFound without `processing`.
+        """
+        return self.workplace().work(id)
+
+    def workplace(self) -> Workplace:
+        """Where any number of threads of this process can do jobs as they come, as
+        `resumable worker` does. Raises NotFound without `processing`.
+        """
+        if self._engine.desk is None:
+            raise NotFound("This app has no processing.")
+        return self._engine.desk.workplace()
 
     def jobs(self, finished: Finished) -> builtins.list[JobStatus]:
         """The jobs of a finished object, the first one first."""

@@ -1,4 +1,4 @@
-"""The command line: `resumable demo | serve | ls | sweep | doctor | lifecycle | conformance`."""
+"""The command line: `resumable demo | serve | worker | ls | sweep | doctor | …`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from resumable.cli.doctor import doctor
 from resumable.cli.lifecycle import lifecycle
 from resumable.cli.serving import demo, serve
 from resumable.cli.storage import ls, sweep
+from resumable.cli.worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,5 +18,5 @@ def main() -> None:
     """Resumable uploads for any Python web app, into any storage."""
 
 
-for command in (demo, serve, ls, sweep, doctor, lifecycle, conformance):
+for command in (demo, serve, worker, ls, sweep, doctor, lifecycle, conformance):
     main.add_command(command)

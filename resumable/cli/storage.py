@@ -87,7 +87,7 @@ def sweep(
         if app is None:
             middleware = _without_hooks(storage, storage_options, expiry_days)
         else:
-            middleware = _middleware_in(app)
+            middleware = middleware_in(app)
         swept = middleware.uploads.sweep()
     except (UploadError, ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
@@ -101,7 +101,8 @@ def _without_hooks(
     return ResumableUploads(None, storage, storage_options=options, limits=limits)
 
 
-def _middleware_in(app: str) -> ResumableUploads:
+def middleware_in(app: str) -> ResumableUploads:
+    """The middleware in `module:name`, however it is wrapped."""
     sys.path.insert(0, "")
     module_name, _, name = app.partition(":")
     try:

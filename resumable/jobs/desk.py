@@ -9,6 +9,7 @@ from typing import Any
 from resumable.errors import BadRequest
 from resumable.interfaces import Store
 from resumable.job import JobStatus
+from resumable.jobs.polling import Workplace
 from resumable.jobs.queue import Jobs
 from resumable.jobs.settings import Processing
 from resumable.jobs.threads import JobThreads
@@ -23,12 +24,17 @@ class Desk:
 
     def __init__(self, store: Store, processing: Processing, clock: Callable[[], float]) -> None:
         self.jobs = Jobs(store.small_files, clock=clock)
+        self._store = store
         self._processing = processing
         self._threads = JobThreads(store, self.jobs, processing)
 
     def start(self) -> None:
         """Look for jobs in this process from now on."""
         self._threads.start()
+
+    def workplace(self) -> Workplace:
+        """A place to do jobs beside the app's own threads."""
+        return Workplace(self._store, self.jobs, self._processing)
 
     def wants(self, finished: Finished) -> bool:
         """Shall anything be made of it? What the app wishes of every recording is not wished of

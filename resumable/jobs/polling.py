@@ -15,6 +15,7 @@ from resumable.jobs.publishing import withdraw
 from resumable.jobs.queue import Claim, Jobs, OpenJob
 from resumable.jobs.settings import Processing
 from resumable.jobs.working import Attempt
+from resumable.processing import find_program
 
 LEASE_SECONDS = 8.0
 POLL_SECONDS = 2.0
@@ -60,9 +61,13 @@ class Workplace:
         self._processing = processing
         self._lookout = lookout or Lookout()
         self._attempts: dict[str, Attempt] = {}
-        self._handed_on: dict[str, float] = {}
+        self._handed_on: dict[tuple[str, int], float] = {}
         self._lock = threading.Lock()
         self._closed = False
+
+    def check(self) -> None:
+        """Raise ProgramMissing where nothing can be processed here."""
+        find_program(self._processing.video.ffmpeg)
 
     # ------------------------------------------------------------ one job
 
@@ -139,16 +144,21 @@ class Workplace:
                 if self._work(job):
                     return True
             elif self._is_due(job):
+                self._jobs.give_up(job)
                 hand_on(job.id)
         return bool(known)
 
     def _is_due(self, job: OpenJob) -> bool:
-        """Not handed on a short while ago."""
-        now = time.monotonic()
+        """Whoever has a new job is given time to begin; of one whose worker died nobody knows."""
+        now, key = time.monotonic(), (job.id, job.attempt)
         with self._lock:
-            if now - self._handed_on.get(job.id, now - _HANDED_ON_SECONDS) < _HANDED_ON_SECONDS:
+            handed_on = self._handed_on.get(key)
+            if handed_on is None:
+                self._handed_on[key] = now
+                return job.attempt > 0
+            if now - handed_on < _HANDED_ON_SECONDS:
                 return False
-            self._handed_on[job.id] = now
+            self._handed_on[key] = now
         return True
 
     def stop(self, id: str) -> None:

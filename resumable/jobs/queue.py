@@ -181,6 +181,18 @@ class Jobs:
                 found[int(kind[len(_SETBACK) + 1 :])] = Setback.from_bytes(data)
         return found
 
+    def give_up(self, known: OpenJob) -> None:
+        """Write down that an attempt is over whose worker cannot do so any more."""
+        if known.attempt and not known.set_back:
+            setback = Setback(
+                f"{self.worker} {secrets.token_hex(8)}",
+                "The worker gave no sign of life.",
+                "unfinished",
+                self.clock(),
+            )
+            name = f"{known.id}.{_SETBACK}-{known.attempt}"
+            self.files.create(OPEN, name, setback.to_bytes())
+
     def cancel(self, id: str) -> bool:
         """Call it off: at once where nobody is at work on it; False where it has ended."""
         job = self._open(id)
