@@ -117,7 +117,13 @@ def world(home: Path, *, run: str, slow: float, redis: str = "") -> Iterator[Wor
 
 
 COMMANDS = {
-    "worker": ["-m", "resumable.cli", "worker", "--app", "tests.jobs.job_app:app"],
+    "worker": [
+        "-c",
+        "from resumable.cli import main; main()",
+        "worker",
+        "--app",
+        "tests.jobs.job_app:app",
+    ],
     "celery": [
         "-m",
         "celery",
