@@ -231,7 +231,11 @@ class Claim:
         beat = Beat(self.worker, number, round(progress, 4), seconds_left)
         self.jobs.files.write(OPEN, f"{self.job.id}.{_BEAT}-{self.attempt}", beat.to_bytes())
         known = next((one for one in self.jobs.open() if one.id == self.job.id), None)
-        if known is None or known.attempt > self.attempt or known.set_back:
+        if known is not None and _JOB not in known.files:
+            # Forgotten meanwhile, with its recording: this very sign must not stay.
+            self.jobs.close(known)
+            return "lost"
+        if known is None or known.attempt != self.attempt or known.set_back:
             return "lost"
         return "cancelled" if _CANCEL in known.files else None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from resumable.errors import UploadError
+from resumable.errors import BadRequest, UploadError
 from resumable.interfaces import OnDisk, Store
 from resumable.job import JobState
 from resumable.jobs.publishing import publish, withdraw
@@ -21,6 +21,7 @@ from resumable.processing import (
     Cancelled,
     Outcome,
     ProcessingFailed,
+    Refused,
     Unfinished,
     Work,
 )
@@ -106,7 +107,10 @@ class Attempt:
         original = self._store.find(self._claim.job.original)
         if original is None:
             raise ProcessingFailed("The recording is not there any more.")
-        chain = self._processing.chain(self._claim.job.options)
+        try:
+            chain = self._processing.chain(self._claim.job.options)
+        except BadRequest as error:
+            raise Refused(error.message) from error
         with self._folder() as folder:
             work = Work(
                 self._source(original, folder),

@@ -53,18 +53,27 @@ class LocalSmallFiles:
     def write(self, folder: str, name: str, data: bytes) -> None:
         room = self._made(folder)
         with translated("storing a small file"):
-            self._disk.rename(self._nest(data, durable=False), room / name)
+            nest = self._nest(data, durable=False)
+            try:
+                self._disk.rename(nest, room / name)
+            except OSError:
+                self._disk.unlink(nest)
+                raise
 
     def _nest(self, data: bytes, *, durable: bool) -> Path:
         """A file that nobody looks for, with all of the data."""
         nest = self._rooms.new / secrets.token_hex(12)
         file = self._disk.create(nest)
         try:
-            self._disk.write_at(file, memoryview(data), 0)
-            if durable:
-                self._disk.sync_data(file)
-        finally:
-            self._disk.close(file)
+            try:
+                self._disk.write_at(file, memoryview(data), 0)
+                if durable:
+                    self._disk.sync_data(file)
+            finally:
+                self._disk.close(file)
+        except OSError:
+            self._disk.unlink(nest)
+            raise
         return nest
 
     def read(self, folder: str, name: str) -> bytes | None:
