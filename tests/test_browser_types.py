@@ -1,4 +1,4 @@
-"""The types of the browser modules: TypeScript accepts right uses, refuses wrong ones; names match."""
+"""Types of the browser modules: TypeScript takes right uses, refuses wrong ones; names match."""
 
 from __future__ import annotations
 
@@ -109,9 +109,8 @@ def test_types_and_module_export_the_same_names(module: str, tmp_path: Path) -> 
         re.MULTILINE,
     )
     script = tmp_path / "names.mjs"
-    script.write_text(
-        f"console.log(Object.keys(await import({json.dumps(str(STATIC / module))} + '.js')).join());"
-    )
+    path = json.dumps(str(STATIC / f"{module}.js"))
+    script.write_text(f"console.log(Object.keys(await import({path})).join());")
     code, out, err = npm.end(npm.start(script))
     assert (code, err) == (0, "")
     assert sorted(out.strip().split(",")) == sorted(declared)

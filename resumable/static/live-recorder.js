@@ -239,7 +239,9 @@ export class LiveRecorder extends EventTarget {
   async #restore() {
     const recording = await local.getRecording(this.id);
     if (!recording || recording.path) throw new DOMException('It is not here.', 'NotFoundError');
-    const { name, type, options, size, duration, uploadId } = recording;
+    const { name, type, options, size, duration = 0 } = recording;
+    const uploadId = recording.uploadId ?? chunkedUploader.generateUploadId();
+    await local.changeRecording(this.id, { uploadId, failure: null });
     Object.assign(this, { name, type, options, size });
     this.#clock.before = duration * 1000;
     const slices = await local.getSlices(this.id);
