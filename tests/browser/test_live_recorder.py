@@ -199,6 +199,36 @@ def test_a_tab_is_on_the_server_while_it_is_recorded(studio: Studio) -> None:
     assert sent == len(studio.recorded())
 
 
+ORDER = """() => {
+  window.order = [];
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (value, ...rest) {
+    if (this.name === 'slices') {
+      this.transaction.addEventListener('complete', () => order.push(['kept', value.blob.size]));
+    }
+    return put.call(this, value, ...rest);
+  };
+  const { send } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.send = function (body) {
+    if (body instanceof Blob) order.push(['sent', body.size]);
+    return send.call(this, body);
+  };
+}"""
+
+
+def test_each_slice_is_on_the_disk_before_it_is_sent(studio: Studio) -> None:
+    studio.page.evaluate(ORDER)
+    studio.record()
+    studio.chunks_arrived(4)
+    studio.stop()
+    order = studio.page.evaluate("order")
+    assert [what for what, _ in order].count("sent") >= 4
+    ahead = 0
+    for what, size in order:
+        ahead += size if what == "kept" else -size
+        assert ahead >= 0, order
+
+
 def test_without_a_network_the_slices_wait_here(studio: Studio) -> None:
     id = studio.record()
     studio.chunks_arrived(1)
@@ -212,9 +242,12 @@ def test_without_a_network_the_slices_wait_here(studio: Studio) -> None:
     studio.nothing_is_kept(id)
 
 
-@pytest.mark.parametrize("spoilt", [Cut(after=1000), Swallow(), refusal(503, Retry_After="0")])
+@pytest.mark.parametrize(
+    ("spoilt", "arrived"),
+    [(Cut(after=100), 100), (Swallow(), None), (refusal(503, Retry_After="0"), 0)],
+)
 def test_a_chunk_that_is_lost_is_sent_again_from_where_it_broke(
-    studio: Studio, spoilt: Action
+    studio: Studio, spoilt: Action, arrived: int | None
 ) -> None:
     studio.record()
     studio.proxy.rule = once(is_chunk, spoilt)
@@ -222,6 +255,9 @@ def test_a_chunk_that_is_lost_is_sent_again_from_where_it_broke(
     answer = studio.stop()
     assert studio.file(answer) == studio.recorded()
     assert len(studio.seen("retry")) == 1
+    lost, again, *_ = [e for e in studio.proxy.exchanges if is_chunk(e)]
+    start, end = lost.range
+    assert again.range[0] == (end if arrived is None else start + arrived)
 
 
 def test_the_answer_to_the_finish_is_lost(studio: Studio) -> None:
