@@ -114,3 +114,20 @@ def test_types_and_module_export_the_same_names(module: str, tmp_path: Path) -> 
     code, out, err = npm.end(npm.start(script))
     assert (code, err) == (0, "")
     assert sorted(out.strip().split(",")) == sorted(declared)
+
+
+def test_the_page_names_every_variable_part_event_and_attribute() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "recorder-and-widget.md").read_text()
+    sources = "".join(path.read_text() for path in sorted(STATIC.glob("resumable-upload*.js")))
+    variables = set(re.findall(r"var\((--resumable-[a-z]+)", sources))
+    parts = set(re.findall(r"part: [`'](\w+)", sources))
+    events = set(re.findall(r"'(upload-\w+)'", sources))
+    flags = set(
+        re.findall(r"'(\w+)'", str(re.findall(r"^const (?:FLAGS|TEXTS) = .*", sources, re.M)))
+    )
+    assert len(variables) == 9
+    assert {"bar", "button", "drop"} <= parts
+    assert {"upload-finish", "upload-progress"} <= events
+    assert {"keep", "protocol"} <= flags
+    missing = {name for name in variables | parts | events | flags if f"`{name}`" not in page}
+    assert missing == set()

@@ -100,7 +100,7 @@ def test_the_script_is_one(block: Block, tmp_path: Path) -> None:
         pytest.skip("node is not installed: apt-get install nodejs")
     script = block.source
     if block.language == "html":
-        found = re.search(r'<script type="module">(.*?)</script>', script, re.DOTALL)
+        found = re.search(r'<script type="module"[^>]*>(.*?)</script>', script, re.DOTALL)
         assert found, block.name
         script = found[1]
     path = tmp_path / "block.mjs"
