@@ -1,6 +1,7 @@
 /** Sends what has no known end yet: one chunk at a time, each where the last one ended. */
 
 import { UploadError } from './chunked-upload.js';
+import { deferred } from './local-store.js';
 
 const LEAST = 256 * 1024;
 const LARGEST = 8 * 1024 * 1024;
@@ -26,7 +27,7 @@ export class LiveLine {
   #largest;
   #size = LEAST;
   #failures = 0;
-  #answer = Promise.withResolvers();
+  #answer = deferred();
 
   /**
    * `dialect` speaks with the server, see line-dialects.js. `onAcknowledged(offset)` when it has

@@ -16,6 +16,7 @@ import { chunkedUploader } from './chunked-upload.js';
 import { chunks } from './line-dialects.js';
 import { LiveLine } from './live-line.js';
 import { nameFor, openSource, supportedSources } from './live-sources.js';
+import { guardLeaving, keepAwake } from './live-page.js';
 import * as local from './local-store.js';
 
 const DEFAULTS = { sliceDuration: 1000, wakeLock: true, guard: true, keepAll: false, options: {} };
@@ -35,12 +36,11 @@ export class LiveRecorder extends EventTarget {
   #line = null;
   #most = Infinity;
   #work = Promise.resolve();
-  #ended = Promise.withResolvers();
-  #settled = Promise.withResolvers();
+  #ended = local.deferred();
+  #settled = local.deferred();
   #clock = { before: 0, since: null };
   #unkept = 0;
   #stored = true;
-  #awake = null;
 
   constructor({ endpoint = local.ownEndpoint(), ...settings } = {}) {
     super();
@@ -188,7 +188,6 @@ export class LiveRecorder extends EventTarget {
     recorder.start(this.settings.sliceDuration);
     this.#tick(true);
     this.#become('recording');
-    this.#stayAwake();
     this.#watch();
   }
 
@@ -199,7 +198,7 @@ export class LiveRecorder extends EventTarget {
     const fresh = { created: Date.now(), size: 0, duration: 0, ended: false };
     await local.putRecording({ ...about, ...fresh }).catch((error) => this.#tell('warning', { error }));
     this.#line = this.#connect(uploadId);
-    this.#mind();
+    this.#mind().catch(() => {});
   }
 
   #connect(uploadId, known = false) {
@@ -230,8 +229,11 @@ export class LiveRecorder extends EventTarget {
 
   /** A recording ends before it is more than the server takes: what was recorded is whole then. */
   async #mind() {
-    const answer = await fetch(`${this.endpoint}/upload-config`).catch(() => null);
-    const { maxSize } = (await answer?.json().catch(() => null)) ?? {};
+    const { headers = {}, withCredentials } = this.settings;
+    const own = typeof headers === 'function' ? headers() : headers;
+    const credentials = withCredentials ? 'include' : 'same-origin';
+    const answer = await fetch(`${this.endpoint}/upload-config`, { headers: own, credentials });
+    const { maxSize } = await answer.json();
     this.#most = maxSize ?? Infinity;
   }
 
@@ -282,8 +284,6 @@ export class LiveRecorder extends EventTarget {
     this.#tick(false);
     this.#stored = false;
     if (this.state !== 'discarded') this.#become('finishing');
-    this.#awake?.then((lock) => lock?.release());
-    this.#awake = null;
     this.#watch();
     this.#ended.resolve();
   }
@@ -346,32 +346,12 @@ export class LiveRecorder extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  /** A screen that sleeps ends a recording on a phone. */
-  #stayAwake() {
-    if (!this.settings.wakeLock || !navigator.wakeLock) return;
-    const ask = () => {
-      const wanted = ['recording', 'paused'].includes(this.state);
-      if (!wanted) document.removeEventListener('visibilitychange', ask);
-      else if (!document.hidden) this.#awake = navigator.wakeLock.request('screen').catch(() => null);
-    };
-    document.addEventListener('visibilitychange', ask);
-    ask();
-  }
-
-  /** The browser asks before it leaves only while leaving would lose something. */
+  /** Settles what the page owes the recording at this moment. */
   #watch() {
     const runs = ['recording', 'paused'].includes(this.state);
+    const { guard, wakeLock } = this.settings;
     const loses = runs || !this.#stored || this.#unkept > this.acknowledged;
-    const needed = this.settings.guard && loses && this.state !== 'discarded';
-    if (needed && !guarded.size) addEventListener('beforeunload', warn);
-    if (needed) guarded.add(this);
-    else guarded.delete(this);
-    if (!guarded.size) removeEventListener('beforeunload', warn);
+    guardLeaving(this, guard && loses && this.state !== 'discarded');
+    keepAwake(this, wakeLock && runs);
   }
-}
-
-const guarded = new Set();
-
-function warn(event) {
-  event.preventDefault();
 }
