@@ -127,6 +127,11 @@ class Ledger:
         mine = self._writers.get(writer)
         return mine is not None and touches(mine.rivals, start, end)
 
+    def ends_before(self, start: int, writer: str) -> bool:
+        """Is nothing known from `start` on, and nobody else at work on bytes there?"""
+        others = (other for name, other in self._writers.items() if name != writer)
+        return self.extents.end <= start and not any(other.end > start for other in others)
+
     def crc32c(self, length: int) -> int | None:
         """CRC32C of `[0, length)` from the pieces; None where they do not lie edge to edge."""
         if self._prefix.length == length:

@@ -84,6 +84,8 @@ class LocalPlacing:
                 with contextlib.suppress(UploadError):
                     self.keep()
             if not self._committed and self._announced:
+                with contextlib.suppress(OSError, UploadError):
+                    self._take_back()
                 with contextlib.suppress(OSError):
                     self._session.append(records.withdrawn(self._writer), durable=False)
 
@@ -221,6 +223,17 @@ class LocalPlacing:
         """Are some of these bytes those of a writer that has not synced them yet?"""
         unsynced = set(self._session.ledger.unsynced).difference(self._placed)
         return any(_overlap(extent, self._start, self._position) for extent in unsynced)
+
+    def _take_back(self) -> None:
+        """Free what a refused digest leaves at the end of the file: no quota counts it."""
+        session = self._session
+        if not (self._digested and self._wrote):
+            return
+        with session.range_locked(self._start, 0):
+            session.refresh()
+            data = session.writable()
+            if session.ledger.ends_before(self._start, self._writer):
+                session.disk.truncate(data, self._start)
 
     # ------------------------------------------------------------ ends
 

@@ -496,6 +496,38 @@ def test_a_long_body_with_a_wrong_digest_leaves_nothing(
     assert loaded(store, upload).extents == Extents()
 
 
+def test_bytes_with_a_wrong_digest_take_no_room(
+    make_store: Callable[..., LocalStore], root: Path
+) -> None:
+    store = make_store()
+    upload = begun(store)
+    place(store, upload, 0, b"good")
+    with pytest.raises(DigestMismatch):
+        place(store, upload, 4, some_bytes(100), digest=Digest("md5", bytes(16)))
+    [data] = (root / ".resumable/uploads").glob("*.data")
+    assert data.read_bytes() == b"good"
+    place(store, upload, 4, b"fine")
+    assert content(store, finish(store, upload, 8).finished) == b"goodfine"
+
+
+def test_a_refused_writer_cuts_off_nobody_else(
+    make_store: Callable[..., LocalStore], root: Path
+) -> None:
+    """Neither what is known behind it, nor what somebody is still writing there."""
+    store = make_store()
+    upload = begun(store)
+    for start, data in ((50, b"known"), (60, b"on its way")):
+        with LocalStore(root, free_space=0).placing(upload, start, length=len(data)) as other:
+            other.write(memoryview(data))
+            with pytest.raises(DigestMismatch):
+                place(store, upload, 0, some_bytes(10), digest=Digest("md5", bytes(16)))
+            other.commit()
+    place(store, upload, 0, some_bytes(50))
+    place(store, upload, 55, b"-----")
+    whole = some_bytes(50) + b"known-----on its way"
+    assert content(store, finish(store, upload, 70).finished) == whole
+
+
 # ---------------------------------------------------------------- leftovers
 
 
