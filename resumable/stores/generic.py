@@ -30,6 +30,7 @@ from resumable.stores.generic_files import (
     write,
 )
 from resumable.stores.generic_listing import modified, remove_empty, walk
+from resumable.stores.generic_records import is_record, opened, sealed
 from resumable.stores.objects.bucket import (
     Data,
     Description,
@@ -47,8 +48,9 @@ _BLOCK = 4 * MIB
 class GenericBucket:
     """Objects as files of a file system whose only promise is that a rename is one step.
 
-    Bytes are written under a temporary name below `state` first. A file system does not keep
-    metadata: they stand in a small file of their own, `meta/<hash of the key>`.
+    Bytes are written under a temporary name below `state` first. Where the rename was a copy after
+    all, a process that died may leave a short file under the name: it counts as none. A file system
+    keeps no metadata: they stand in a small file of their own, `meta/<hash of the key>`.
     """
 
     knows_crc32c = False
@@ -71,6 +73,8 @@ class GenericBucket:
         description: Description | None = None,
     ) -> bool:
         exclusive = description is not None and description.exclusive
+        if isinstance(data, bytes) and is_record(key, self._state):
+            data = sealed(data)
         stored = self._store(key, _blocks_of(data), description, if_absent or exclusive)
         if exclusive and not stored:
             raise Occupied(key)
@@ -89,16 +93,25 @@ class GenericBucket:
     ) -> bool:
         """Whole under its name, or not at all; False where the name is taken."""
         with translated("write", key), writing(), self._connections.lend() as fs:
-            if if_absent and exists(fs, key):
+            if if_absent and self._taken(fs, key, description):
                 return False
             with self._written(fs, blocks) as new:
                 with one_at_a_time(key) if if_absent else contextlib.nullcontext():
-                    taken = if_absent and exists(fs, key)
+                    taken = if_absent and self._taken(fs, key, description)
                     if not taken:
                         self._name(fs, new, key, description)
                 if taken:
                     remove(fs, new)
                 return not taken
+
+    def _taken(self, fs: Any, key: str, description: Description | None) -> bool:
+        """By something that is whole, or by somebody else's."""
+        if not exists(fs, key):
+            return False
+        if description is not None:
+            # One's own may be the torn one; whole, it is what is written now.
+            return self._told(fs, key) != description.metadata
+        return not is_record(key, self._state) or opened(read(fs, key)) is not None
 
     @contextlib.contextmanager
     def _written(self, fs: Any, blocks: Iterable[bytes]) -> Iterator[str]:
@@ -142,7 +155,9 @@ class GenericBucket:
                 for path in (key,) if own else (key, self._metadata_key(key)):
                     with contextlib.suppress(Missing), translated("delete", path):
                         remove(fs, path)
-            kept = {self._root, self._state, f"{self._state}/uploads"}
+            # Others remember that they have made these.
+            kept = {self._root, self._state}
+            kept |= {f"{self._state}/{name}" for name in ("uploads", "new")}
             for folder in {posixpath.dirname(key) for key in keys}:
                 if folder.startswith(f"{self._root}/"):
                     remove_empty(fs, folder, kept)
@@ -150,15 +165,24 @@ class GenericBucket:
     # ------------------------------------------------------------ reading
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        with translated("read", key), self._connections.lend() as fs:
-            return read(fs, key, start, end)
+        if not is_record(key, self._state):
+            return self._read(key, start, end)
+        record = opened(self._read(key))
+        if record is None:
+            raise Missing(key)
+        return record
 
     def get_all(self, keys: Collection[str]) -> dict[str, bytes]:
         found = {}
         for key in keys:
             with contextlib.suppress(Missing):
-                found[key] = self.get(key)
+                stored = self._read(key)
+                found[key] = (opened(stored) or b"") if is_record(key, self._state) else stored
         return found
+
+    def _read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        with translated("read", key), self._connections.lend() as fs:
+            return read(fs, key, start, end)
 
     def head(self, key: str) -> Found | None:
         with translated("look", key), self._connections.lend() as fs:
@@ -170,7 +194,8 @@ class GenericBucket:
         try:
             told: dict[str, str] = json.loads(read(fs, self._metadata_key(key)))
         except Exception as error:
-            if is_missing(error):
+            # Torn, it names nobody: the object came after it.
+            if is_missing(error) or isinstance(error, ValueError):
                 return {}
             raise
         return told

@@ -119,7 +119,7 @@ class Bucket(Protocol):
         """The bytes of an object. Raises Missing."""
 
     def get_all(self, keys: Collection[str]) -> dict[str, bytes]:
-        """Many small objects at once; those that are missing are left out."""
+        """Many small objects at once; those that are missing are left out, torn ones empty."""
 
     def head(self, key: str) -> Found | None:
         """What is known of an object without its bytes."""

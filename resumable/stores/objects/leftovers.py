@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from resumable.stores.objects.bucket import Stored
 from resumable.stores.objects.knowledge import Knowledge
+from resumable.stores.objects.names import MANIFEST
 from resumable.stores.objects.room import Room
 
 # No request takes longer between two writes of its upload.
@@ -28,13 +29,13 @@ class Leftovers:
         """Remove leftovers from before a moment (seconds since the epoch); their number."""
         folder = f"{self._room.reader.root}/uploads/"
         births: dict[str, list[Stored]] = defaultdict(list)
-        manifests: set[str] = set()
+        manifests: dict[str, Stored] = {}
         for one in self._room.bucket.listed(folder):
             id, _, rest = one.key.removeprefix(folder).partition("/")
             if "/" in rest:
                 births[f"{id}/{rest.partition('/')[0]}"].append(one)
-            else:
-                manifests.add(id)
+            elif rest == MANIFEST:
+                manifests[id] = one
         known = {id: self._room.reader.look(id) for id in manifests}
         alive = {f"{id}/{one.manifest.birth}": one for id, one in known.items() if one is not None}
         count = 0
@@ -42,6 +43,14 @@ class Leftovers:
             if birth not in alive and max(one.modified for one in objects) < older_than:
                 self._room.bucket.delete([one.key for one in objects])
                 count += 1
+        # Torn at the birth: nobody was told of it.
+        torn = [
+            one.key
+            for id, one in manifests.items()
+            if known[id] is None and one.modified < older_than
+        ]
+        self._room.bucket.delete(torn)
+        count += len(torn)
         return count + self._tidy_parts(older_than, alive) + self._tidy_loose(older_than)
 
     def _tidy_loose(self, older_than: float) -> int:

@@ -111,7 +111,10 @@ class Reader:
         stored = named.get(MANIFEST)
         if stored is None:
             return None
-        manifest = Manifest.from_bytes(self._texts_of([stored])[stored.key])
+        text = self._texts_of([stored])[stored.key]
+        if not text:
+            return None
+        manifest = Manifest.from_bytes(text)
         if manifest.upload.id != id:
             return None
         birth = manifest.birth + "/"
@@ -130,7 +133,8 @@ class Reader:
     # ------------------------------------------------------------ names
 
     def _learn(self, known: Knowledge, mine: dict[str, Stored]) -> None:
-        texts = self._texts_of(one for name, one in mine.items() if is_read(name))
+        found = self._texts_of(one for name, one in mine.items() if is_read(name))
+        texts = {key: text for key, text in found.items() if text}
         for name, one in sorted(mine.items()):
             kind = name.partition(".")[0]
             if one.key in texts:
@@ -164,19 +168,24 @@ class Reader:
         self, known: Knowledge, mine: dict[str, Stored], texts: dict[str, bytes]
     ) -> None:
         """The last try to end counts; those before it were decided against."""
-        tries = [int(suffix(name)) for name in mine if name.startswith("e.")]
+        tries = [
+            int(suffix(name))
+            for name, one in mine.items()
+            if name.startswith("e.") and one.key in texts
+        ]
         if tries:
             last = mine[f"e.{max(tries)}"]
             known.end = End.from_bytes(max(tries), texts[last.key], last.modified)
             decided = mine.get(f"d.{max(tries)}")
-            known.decision = None if decided is None else texts[decided.key].decode()
+            if decided is not None and decided.key in texts:
+                known.decision = texts[decided.key].decode()
 
     def remember(self, key: str, data: bytes) -> None:
         """What has just been stored once and for all below a birth."""
         self._texts.put(key, data)
 
     def _texts_of(self, objects: Iterable[Stored]) -> dict[str, bytes]:
-        """The content of small objects that never change. Raises Missing."""
+        """The content of small objects that never change; nothing of torn ones. Raises Missing."""
         texts: dict[str, bytes] = {}
         unknown: list[Stored] = []
         for one in objects:
@@ -191,7 +200,7 @@ class Reader:
         for one in unknown:
             if one.key not in fetched:
                 raise Missing(one.key)
-            if one.version or not _is_manifest(one):
+            if fetched[one.key] and (one.version or not _is_manifest(one)):
                 self._texts.put(_memory_of(one), fetched[one.key])
         return {**texts, **fetched}
 

@@ -203,7 +203,7 @@ class ObjectStore:
 
     def list_finished(self) -> Iterator[Finished]:
         listed = self.bucket.listed(f"{self.root}/finished/")
-        for text in self.bucket.get_all([one.key for one in listed]).values():
+        for text in filter(None, self.bucket.get_all([one.key for one in listed]).values()):
             finished = load_finished(text)
             if finished.listed:
                 yield finished
