@@ -27,7 +27,7 @@ from resumable.stores.objects.bucket import (
     Unfinished,
     windows_of,
 )
-from resumable.stores.s3_errors import Taken, translated
+from resumable.stores.s3_errors import Taken, is_denied, translated
 
 _PAGE = 1000
 _JOINED_PART = 16 * MIB
@@ -174,13 +174,30 @@ class S3Bucket:
 
     async def _read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         """s3fs's own reading asks for the size first."""
-        bucket, _, name = key.partition("/")
         whole = start == 0 and end is None
         ranged = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-        answer = await self._ask("get_object", Bucket=bucket, Key=name, **ranged)
+        answer = await self._look("get_object", key, **ranged)
         async with answer["Body"] as body:
             data: bytes = await body.read()
             return data
+
+    async def _look(self, operation: str, key: str, **parameters: Any) -> Any:
+        """A request for an object. Raises Missing also where a 403 is all that tells it.
+
+        Who may list only one prefix is not told that an object is missing, for the question names
+        no prefix.
+        """
+        bucket, _, name = key.partition("/")
+        try:
+            return await self._ask(operation, Bucket=bucket, Key=name, **parameters)
+        except Exception as error:
+            if not is_denied(error):
+                raise
+            # What is called so comes before all that only begins so.
+            page = await self._ask("list_objects_v2", Bucket=bucket, Prefix=name, MaxKeys=1)
+            if any(one["Key"] == name for one in page.get("Contents", ())):
+                raise
+            raise Missing(key) from None
 
     def get_all(self, keys: Collection[str]) -> dict[str, bytes]:
         results = self._filesystem.run_all([partial(self._read, key) for key in keys])
@@ -197,7 +214,8 @@ class S3Bucket:
 
     def head(self, key: str) -> Found | None:
         try:
-            answer = self.call("head_object", key)
+            with translated("head_object", key):
+                answer = self._filesystem.run(self._look, "head_object", key)
         except Missing:
             return None
         # Some servers give the names back in other letters.

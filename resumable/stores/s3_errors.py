@@ -73,6 +73,11 @@ def meaning(operation: str, key: str, error: BaseException) -> Exception:
     return Unavailable("The storage does not answer as it should. Try again.")
 
 
+def is_denied(error: BaseException) -> bool:
+    """No permission for this; or no such object, where a listing of all is not permitted."""
+    return reason(error)[0] in ("AccessDenied", "403")
+
+
 def reason(error: BaseException) -> tuple[str, int | None]:
     """Code and status of the server's answer, from wherever in the chain it is."""
     if isinstance(error, RecursionError):

@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from resumable import ResumableUploads
+from resumable.connect import connect
 from resumable.errors import Unavailable
-from resumable.model import DAY, KIB
+from resumable.model import DAY, KIB, Objects
+from resumable.stores.objects.bucket import Missing
+from resumable.stores.objects.store import ObjectStore
 from tests.calls import Answer, call
 from tests.servers.fault_proxy import Side
 from tests.storage.http_message import Head
@@ -143,6 +147,71 @@ def test_an_upload_survives_a_permission_that_is_lost(ceph: StorageServer, actio
         for number in range(client.count):
             assert client.send(number).status == 200
     client.check()
+
+
+class OnlyThePrefix(Weather):
+    """As AWS answers a key that may list `prefix/*` alone: what is missing is a 403.
+
+    The question for an object names no prefix. Ceph tells the owner of a bucket all the same.
+    """
+
+    refused = 0
+
+    async def _exchange(self, client: Side, head: Head) -> bool:
+        method, target, _ = head.start.split(" ", 2)
+        path, _, query = target.partition("?")
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        if method not in ("GET", "HEAD") or not key or query or self._has(bucket, key):
+            return await super()._exchange(client, head)
+        self.refused += 1
+        body = b"" if method == "HEAD" else b"<Error><Code>AccessDenied</Code></Error>"
+        said = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        client.writer.write(said)
+        await client.writer.drain()
+        return True
+
+    def _has(self, bucket: str, key: str) -> bool:
+        listed = self.behind.client().list_objects_v2(Bucket=bucket, Prefix=key)
+        return any(one["Key"] == key for one in listed.get("Contents", ()))
+
+
+def test_what_is_missing_is_missing_where_only_the_prefix_may_be_listed(
+    ceph: StorageServer,
+) -> None:
+    with OnlyThePrefix(ceph.fresh()) as line:
+        bucket = line.server
+        store = connect(f"{bucket.url}/prefix", bucket.options)
+        assert isinstance(store, ObjectStore)
+        assert store.check() == []
+        key = f"{bucket.bucket}/prefix/there"
+        store.bucket.put(key + "-is-more", b"x")
+        assert store.bucket.head(key) is None
+        assert store.bucket.get_all([key, key + "-is-more"]) == {key + "-is-more": b"x"}
+        with pytest.raises(Missing):
+            store.bucket.get(key)
+        app = ResumableUploads(
+            None,
+            f"{bucket.url}/prefix",
+            storage_options={**bucket.options, "part_size": PART, "least_part": PART},
+            objects=Objects(key="{date}/{id}", if_exists="refuse"),
+        )
+        assert call(app, "GET", f"/recordings/{'A' * 22}").status == 404
+        client = Client(app, "one")
+        assert {client.send(number).status for number in range(client.count)} == {200}
+        client.check()
+        assert line.refused >= 5
+
+
+def test_what_may_not_be_read_is_not_missing(ceph: StorageServer) -> None:
+    bucket = ceph.fresh()
+    store = connect(f"{bucket.url}/prefix", bucket.options)
+    assert isinstance(store, ObjectStore)
+    key = f"{bucket.bucket}/prefix/there"
+    store.bucket.put(key, b"x")
+    forbid(bucket, {"GetObject"})
+    for ask in (store.bucket.head, store.bucket.get, lambda key: store.bucket.get_all([key])):
+        with pytest.raises(Unavailable, match=SENTENCE):
+            ask(key)
 
 
 def live_whole_lives(bucket: StorageServer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
