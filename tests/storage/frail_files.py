@@ -20,9 +20,12 @@ AGE = 400 * DAY
 class Weakness:
     """What holds for all connections: `down` is what each call raises; `made` counts them."""
 
-    def __init__(self, *, replaces: bool = True, needs_folders: bool = False) -> None:
+    def __init__(
+        self, *, replaces: bool = True, needs_folders: bool = False, tears: bool = False
+    ) -> None:
         self.replaces = replaces
         self.needs_folders = needs_folders
+        self.tears = tears
         self.down: Callable[[], Exception] | None = None
         self.made = 0
 
@@ -41,7 +44,10 @@ class FrailFilesystem(Filesystem):
 
 
 class _Frail:
-    """One connection. A torn write leaves half of the bytes, a torn rename both files."""
+    """One connection. A torn write leaves half of the bytes, a torn rename both files.
+
+    Where it `tears`, a rename is a copy that is seen growing, and half of one may be left.
+    """
 
     protocol = "memory"
 
@@ -90,7 +96,13 @@ class _Frail:
         self._need_folder(target)
         if not self._weakness.replaces and self._real.exists(target):
             raise OSError("Failure")
-        self._around(lambda: self._real.mv(source, target), lambda: self._real.copy(source, target))
+        self._around(lambda: self._real.mv(source, target), lambda: self._tear(source, target))
+
+    def _tear(self, source: str, target: str) -> None:
+        self._real.copy(source, target)
+        if self._weakness.tears:
+            whole = self._real.cat_file(target)
+            self._real.pipe_file(target, whole[: len(whole) // 2])
 
     def rm_file(self, path: str) -> None:
         self._answer()
