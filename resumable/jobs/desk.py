@@ -37,8 +37,10 @@ class Desk:
         return Workplace(self._store, self.jobs, self._processing)
 
     def wants(self, finished: Finished) -> bool:
-        """Shall anything be made of it? What the app wishes of every recording is not wished of
-        files that are none, unless their sender does."""
+        """Shall anything be made of it?
+
+        What the app's rules wish for is not made of files that are no recordings.
+        """
         if not finished.listed:
             return False
         try:
@@ -47,7 +49,8 @@ class Desk:
             # The job will say what is wrong.
             return True
         kind = finished.content_type.partition("/")[0]
-        return asked and (kind in ("video", "audio") or bool(finished.options))
+        told = bool(finished.options or self._processing.processors)
+        return asked and (told or kind in ("video", "audio"))
 
     def take(self, finished: Finished) -> None:
         """The job that follows from its upload; taken twice it is still one."""
