@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser.conftest import playwright_api
 from tests.browser.http_proxy import HttpProxy
 from tests.browser.test_access import fill_page, open_page
 from tests.clients import npm
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
+expect = playwright_api().expect
 
 LOOK = """async () => {
   const { violations, passes } = await axe.run(document, { resultTypes: ['violations'] });
@@ -36,10 +38,11 @@ WIDGET = b"""<!doctype html>
   <resumable-upload id="film" name="film" multiple></resumable-upload>
 </main>
 """
-STATES = """(state) => {
-  const row = document.querySelector('resumable-upload').shadowRoot.querySelector('.row');
-  row.dataset.state = state;
+STATES = """(states) => {
+  const { shadowRoot } = document.querySelector('resumable-upload');
+  shadowRoot.querySelectorAll('.row').forEach((row, at) => (row.dataset.state = states[at]));
 }"""
+SHOWN = ["uploading", "paused", "retrying", "failed", "done"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,6 @@ def test_the_demo_page(page: Page, proxy: HttpProxy, axe: str, scheme: Any, widt
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 900})
     open_page(page, proxy)
-    look(page, axe)
     fill_page(page, proxy, "clip.webm")
     look(page, axe)
     page.get_by_role("button", name="Discard: clip.webm").click()
@@ -75,9 +77,10 @@ def test_the_element(page: Page, proxy: HttpProxy, axe: str, scheme: Any, width:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{proxy.url}/element")
-    files: Any = [{"name": "a.webm", "mimeType": "video/webm", "buffer": bytes(3000)}]
+    files: Any = [
+        {"name": f"{state}.webm", "mimeType": "video/webm", "buffer": bytes(300)} for state in SHOWN
+    ]
     page.set_input_files("resumable-upload input", files)
-    page.get_by_role("button", name="Remove: a.webm").wait_for()
-    for state in ("uploading", "paused", "retrying", "failed", "done"):
-        page.evaluate(STATES, state)
-        look(page, axe)
+    expect(page.get_by_role("button", name="Remove: ")).to_have_count(len(SHOWN))
+    page.evaluate(STATES, SHOWN)
+    look(page, axe)
