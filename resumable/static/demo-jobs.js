@@ -46,7 +46,12 @@ export function followed(recording, element, store, ended) {
     }
     if (job.state === 'done') element.hidden = true;
     else show(job);
-    if (seen) toast(job.state === 'done' ? [`${name} is processed.`, ...job.notes].join(' ') : `${name}: ${words(job)}`);
+    if (seen)
+      toast(
+        job.state === 'done'
+          ? [`${name} is processed.`, ...job.notes].join(' ')
+          : `${name}: ${words(job)}`,
+      );
     return ended();
   };
   look();

@@ -12,8 +12,11 @@ export class Options {
   constructor() {
     this.#recall();
     this.#form.addEventListener('input', () => this.#changed());
-    this.#form.elements.iconFile.addEventListener('change', ({ target }) => this.#pick(target.files[0]));
+    this.#form.elements.iconFile.addEventListener('change', ({ target }) =>
+      this.#pick(target.files[0]),
+    );
     this.#show();
+    this.#ownIcon().catch(() => {});
   }
 
   /** Shows the panel where the server can process. */
@@ -78,19 +81,25 @@ export class Options {
     }
   }
 
-  /** Icons are small: the server takes 64 KiB. */
   async #pick(file) {
     if (!file) return;
-    const bitmap = await createImageBitmap(file).catch(() => null);
-    if (!bitmap) return;
-    const scale = Math.min(1, ICON_SIZE / Math.max(bitmap.width, bitmap.height));
-    const canvas = document.createElement('canvas');
-    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-    canvas.getContext('2d').drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    this.#iconImage = canvas.toDataURL('image/png');
-    this.#form.elements.icon.checked = true;
-    this.#changed();
+    const source = URL.createObjectURL(file);
+    const image = await pictureOf(source).catch(() => null);
+    if (image) {
+      const scale = Math.min(1, ICON_SIZE / Math.max(image.naturalWidth, image.naturalHeight));
+      this.#iconImage = shrunk(image, image.naturalWidth * scale, image.naturalHeight * scale);
+      this.#form.elements.icon.checked = true;
+      this.#changed();
+    }
+    URL.revokeObjectURL(source);
+  }
+
+  /** Until the user picks one, the page's own. */
+  async #ownIcon() {
+    if (this.#iconImage) return;
+    const { href } = document.querySelector('link[rel=icon]');
+    this.#iconImage = shrunk(await pictureOf(href), ICON_SIZE, ICON_SIZE);
+    this.#show();
   }
 
   #show() {
@@ -158,6 +167,15 @@ function drawLabel(context, text) {
   context.strokeText(text, 940, 520);
   context.fillStyle = '#fff';
   context.fillText(text, 940, 520);
+}
+
+/** Icons are small: the server takes 64 KiB. */
+function shrunk(image, width, height) {
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.max(1, Math.round(width));
+  canvas.height = Math.max(1, Math.round(height));
+  canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL('image/png');
 }
 
 async function pictureOf(source) {

@@ -28,9 +28,16 @@ export class Recordings {
   async #refresh() {
     clearTimeout(this.#again);
     try {
-      this.#show(await this.store.list(), 'Nothing here yet. What you record or upload appears in this list.');
+      this.#show(
+        await this.store.list(),
+        'Nothing here yet. What you record or upload appears in this list.',
+      );
     } catch {
-      this.#show(await this.store.local(), 'The server cannot be reached; the list comes when it answers.', true);
+      this.#show(
+        await this.store.local(),
+        'The server cannot be reached; the list comes when it answers.',
+        true,
+      );
       this.#again = setTimeout(() => this.refresh(), AGAIN);
     }
     await this.#measure().catch(() => {});
@@ -80,7 +87,9 @@ export class Recordings {
   async #measure() {
     const { kept, usage, quota } = await this.store.space();
     const room = quota ? ` It may use ${sizeInWords(quota)}, and uses ${sizeInWords(usage)}.` : '';
-    const waits = kept ? `${sizeInWords(kept)} wait in this browser for the server.` : 'Nothing waits in this browser.';
+    const waits = kept
+      ? `${sizeInWords(kept)} wait in this browser for the server.`
+      : 'Nothing waits in this browser.';
     this.space.textContent = waits + room;
   }
 }

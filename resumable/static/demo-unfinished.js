@@ -122,10 +122,13 @@ class Row {
     if (this.#held) return;
     clearInterval(this.#timer);
     const { size, acknowledged } = this.recorder;
-    if (this.element.dataset.state === 'waiting') announce(`Connected again. ${this.recording.name} goes on.`);
+    if (this.element.dataset.state === 'waiting')
+      announce(`Connected again. ${this.recording.name} goes on.`);
     this.#bar(acknowledged, size);
     const whole = size && acknowledged === size;
-    const text = whole ? 'Putting the file together…' : `${sizeInWords(acknowledged)} of ${sizeInWords(size)}`;
+    const text = whole
+      ? 'Putting the file together…'
+      : `${sizeInWords(acknowledged)} of ${sizeInWords(size)}`;
     this.#show('uploading', text, ['pause', 'discard']);
   }
 

@@ -24,7 +24,11 @@ export function chunks(endpoint, uploadId) {
         'Content-Range': `bytes ${start}-${start + body.size - 1}/*`,
         'X-Upload-Id': uploadId,
       };
-      const { json } = await call('PUT', `${endpoint}/upload-chunk`, { body, headers, follow: true });
+      const { json } = await call('PUT', `${endpoint}/upload-chunk`, {
+        body,
+        headers,
+        follow: true,
+      });
       return told(json?.offset);
     },
     async finish(call, order) {
@@ -63,7 +67,9 @@ export function tus(endpoint, { name, type, size, lastModified = 0 }, memory) {
         'Content-Type': 'application/offset+octet-stream',
         'Upload-Offset': start,
       };
-      const { header } = await call('PATCH', url, { body, headers, follow: true }).catch(ifElsewhere);
+      const { header } = await call('PATCH', url, { body, headers, follow: true }).catch(
+        ifElsewhere,
+      );
       return told(number(header('Upload-Offset')));
     },
     async finish() {
@@ -91,7 +97,10 @@ function ifElsewhere(error) {
 /** An answer without what it must tell is a proxy's, not the server's. */
 function told(figure) {
   if (Number.isFinite(figure)) return figure;
-  throw new UploadError('The server gave an answer that is none.', { code: 'http', transient: true });
+  throw new UploadError('The server gave an answer that is none.', {
+    code: 'http',
+    transient: true,
+  });
 }
 
 function number(text) {

@@ -34,6 +34,9 @@ export function keepAwake(owner, needed) {
 function ask() {
   if (document.hidden) return;
   for (const owner of awake.keys()) {
-    awake.set(owner, navigator.wakeLock.request('screen').catch(() => null));
+    awake.set(
+      owner,
+      navigator.wakeLock.request('screen').catch(() => null),
+    );
   }
 }

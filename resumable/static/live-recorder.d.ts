@@ -3,13 +3,7 @@ import type { FinishedUpload, UploadError, UploadRetry } from './chunked-upload.
 export type LiveSource = 'screen' | 'camera' | 'microphone';
 
 export type LiveState =
-  | 'idle'
-  | 'recording'
-  | 'paused'
-  | 'finishing'
-  | 'done'
-  | 'failed'
-  | 'discarded';
+  'idle' | 'recording' | 'paused' | 'finishing' | 'done' | 'failed' | 'discarded';
 
 export interface LiveLineSettings {
   /** Bytes that one request carries at most. Default 8 MiB; it grows from 256 KiB with the speed. */

@@ -66,9 +66,7 @@ export class LiveRecorder extends EventTarget {
     const left = all.filter((one) => one.endpoint === base && !one.path && !busy.has(one.id));
     // A page that died before the first slice has left nothing but a name.
     for (const { id, size } of left) if (!size) await local.dropRecording(id);
-    return left
-      .filter(({ size }) => size)
-      .map((one) => ({ ...one, kept: bytes.get(one.id) ?? 0 }));
+    return left.filter(({ size }) => size).map((one) => ({ ...one, kept: bytes.get(one.id) ?? 0 }));
   }
 
   /** Sends the rest of an unfinished recording; look at its `finished`. */
@@ -196,7 +194,9 @@ export class LiveRecorder extends EventTarget {
     const uploadId = chunkedUploader.generateUploadId();
     const about = { id, endpoint, name, type, options, uploadId };
     const fresh = { created: Date.now(), size: 0, duration: 0, ended: false };
-    await local.putRecording({ ...about, ...fresh }).catch((error) => this.#tell('warning', { error }));
+    await local
+      .putRecording({ ...about, ...fresh })
+      .catch((error) => this.#tell('warning', { error }));
     this.#line = this.#connect(uploadId);
     this.#mind().catch(() => {});
   }

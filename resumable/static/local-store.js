@@ -45,7 +45,8 @@ async function transact(mode, work) {
 
 /** Tells `change` when the list of recordings changes, in this tab or another. */
 export const changes = new EventTarget();
-const channel = globalThis.BroadcastChannel && globalThis.window ? new BroadcastChannel(DATABASE) : null;
+const channel =
+  globalThis.BroadcastChannel && globalThis.window ? new BroadcastChannel(DATABASE) : null;
 if (channel) channel.onmessage = () => changes.dispatchEvent(new Event('change'));
 
 async function told(work) {
@@ -111,7 +112,9 @@ export function getSlices(recording) {
 /** Removes the slices that end at `offset` or before: the server has them. */
 export function dropSlices(recording, offset = Infinity) {
   return transact('readwrite', (store) => {
-    store('slices').openCursor(slicesOf(recording)).onsuccess = ({ target: { result: cursor } }) => {
+    store('slices').openCursor(slicesOf(recording)).onsuccess = ({
+      target: { result: cursor },
+    }) => {
       if (!cursor || cursor.value.end > offset) return;
       cursor.delete();
       cursor.continue();

@@ -81,7 +81,17 @@ export class RecordingStore extends EventTarget {
     const created = Date.now();
     const id = newId();
     const { endpoint } = this;
-    await putRecording({ options: {}, created, ...about, id, endpoint, name, type, size, ended: true });
+    await putRecording({
+      options: {},
+      created,
+      ...about,
+      id,
+      endpoint,
+      name,
+      type,
+      size,
+      ended: true,
+    });
     if (size) await putSlice({ recording: id, start: 0, end: size, blob });
     return this.get(id);
   }
@@ -104,7 +114,10 @@ export class RecordingStore extends EventTarget {
   /** All that this browser still has of a recording; of one that is on its way, the unsent end. */
   async blob({ id, type }) {
     const slices = id ? await getSlices(id) : [];
-    return new Blob(slices.map(({ blob }) => blob), { type });
+    return new Blob(
+      slices.map(({ blob }) => blob),
+      { type },
+    );
   }
 
   /** Saves a recording as a file: from the server where it is, else from this browser. */
@@ -147,10 +160,18 @@ export class RecordingStore extends EventTarget {
     if (answer.status === 404) return null;
     if (!answer.ok) throw await refusal(answer);
     const told = await answer.json();
-    const { state, percent = null, secondsLeft = null, error = null, notes = [], facts = {} } = told;
+    const {
+      state,
+      percent = null,
+      secondsLeft = null,
+      error = null,
+      notes = [],
+      facts = {},
+    } = told;
     const results = this.#made(told.results ?? []);
     const { duration } = facts;
-    if (id && state === 'done') await changeRecording(id, { results, ...(duration && { duration }) });
+    if (id && state === 'done')
+      await changeRecording(id, { results, ...(duration && { duration }) });
     return { state, percent, secondsLeft, error, notes, results };
   }
 
@@ -226,7 +247,8 @@ export class RecordingStore extends EventTarget {
   async #delete(url, refused) {
     const answer = await this.#ask('DELETE', url);
     if (answer.ok || answer.status === 404 || answer.status === 410) return;
-    if (answer.status === 405 || answer.status === 403) throw new StoreError(refused, answer.status);
+    if (answer.status === 405 || answer.status === 403)
+      throw new StoreError(refused, answer.status);
     throw await refusal(answer);
   }
 
@@ -255,5 +277,8 @@ function newest(one, other) {
 
 async function refusal(answer) {
   const { error } = await answer.json().catch(() => ({}));
-  return new StoreError(error ?? `The server answered with status ${answer.status}.`, answer.status);
+  return new StoreError(
+    error ?? `The server answered with status ${answer.status}.`,
+    answer.status,
+  );
 }

@@ -2,7 +2,10 @@
 
 /** Whether a file is of a kind that `accept` names (HTML, 4.10.5.1.17). */
 export function accepts(accept, { name, type }) {
-  const kinds = accept.toLowerCase().split(',').map((kind) => kind.trim());
+  const kinds = accept
+    .toLowerCase()
+    .split(',')
+    .map((kind) => kind.trim());
   const fits = (kind) => {
     if (kind.startsWith('.')) return name.toLowerCase().endsWith(kind);
     return kind.endsWith('/*') ? type.startsWith(kind.slice(0, -1)) : type === kind;

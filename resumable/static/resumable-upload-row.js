@@ -216,7 +216,8 @@ export class Row {
       const button = make('button', { type: 'button', part: `button ${action}` });
       button.textContent = label;
       button.setAttribute('aria-label', this.host.words.action(label, this.entry.name));
-      const act = action === 'again' ? () => this.host.wanted(this) : () => this[acts[action] ?? action]();
+      const act =
+        action === 'again' ? () => this.host.wanted(this) : () => this[acts[action] ?? action]();
       button.addEventListener('click', act);
       return button;
     });

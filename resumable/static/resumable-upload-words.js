@@ -33,7 +33,8 @@ export const STRINGS = {
   retryIn: (seconds) => `Trying again in ${seconds} s.`,
   retryOnline: 'It goes on when there is one.',
   retrying: 'Trying again…',
-  tooLarge: (name, size, most) => `${name} is too large: it has ${size}, at most ${most} are taken.`,
+  tooLarge: (name, size, most) =>
+    `${name} is too large: it has ${size}, at most ${most} are taken.`,
   wrongType: (name) => `${name} is not of a kind that is taken here.`,
   onlyOne: 'Only one file is taken here.',
   required: 'Choose a file.',

@@ -6,14 +6,7 @@ import type {
 } from './chunked-upload.js';
 
 export type UploadState =
-  | 'queued'
-  | 'uploading'
-  | 'finalizing'
-  | 'paused'
-  | 'retrying'
-  | 'blobless'
-  | 'failed'
-  | 'done';
+  'queued' | 'uploading' | 'finalizing' | 'paused' | 'retrying' | 'blobless' | 'failed' | 'done';
 
 /** With tus only `url`. */
 export type UploadResult = Partial<FinishedUpload> & { url: string };

@@ -8,7 +8,15 @@
  * and parts are in resumable-upload.d.ts.
  */
 
-import { dropFile, filesOf, getFile, newId, ownEndpoint, putFile, whenOurs } from './local-store.js';
+import {
+  dropFile,
+  filesOf,
+  getFile,
+  newId,
+  ownEndpoint,
+  putFile,
+  whenOurs,
+} from './local-store.js';
 import { accepts, filesIn } from './resumable-upload-files.js';
 import { connect } from './resumable-upload-lines.js';
 import { Row, make } from './resumable-upload-row.js';
@@ -148,7 +156,8 @@ export class ResumableUpload extends Base {
     for (const file of files) {
       const reason = this.#refusal(file);
       if (reason) refused.push(reason);
-      else if (!this.#rows.some((row) => row.matches(file) && this.#give(row, file))) this.#take(file);
+      else if (!this.#rows.some((row) => row.matches(file) && this.#give(row, file)))
+        this.#take(file);
     }
     this.#parts.refused.textContent = refused.join(' ');
     if (refused.length) this.#announce(refused.join(' '));
@@ -177,7 +186,8 @@ export class ResumableUpload extends Base {
 
   #refusal({ name, type, size }) {
     const words = this.#words;
-    if (size > this.maxSize) return words.tooLarge(name, this.#size(size), this.#size(this.maxSize));
+    if (size > this.maxSize)
+      return words.tooLarge(name, this.#size(size), this.#size(this.maxSize));
     if (!accepts(this.accept, { name, type })) return words.wrongType(name);
     const others = this.#rows.filter(({ state }) => state !== 'failed' && state !== 'blobless');
     return this.multiple || !others.length ? null : words.onlyOne;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -287,6 +288,43 @@ def test_a_reload_in_the_middle_loses_no_slice(studio: Studio) -> None:
     shorter = min(len(content), len(studio.recorded()))
     assert content[:shorter] == studio.recorded()[:shorter]
     studio.nothing_is_kept(id)
+
+
+def test_a_second_reload_while_the_rest_is_sent(studio: Studio) -> None:
+    studio.page.on("dialog", lambda dialog: dialog.accept())
+    id = studio.record()
+    studio.chunks_arrived(1)
+    studio.proxy.rule = lambda exchange: Cut(after=0) if is_chunk(exchange) else None
+    until(studio.page, SLICED, 3)
+    studio.open()
+    studio.page.evaluate("id => goOn(id)", id)
+    until(studio.page, "() => seen.some(([type]) => type === 'retry')")
+    studio.open()
+    (found,) = studio.page.evaluate("unfinished()")
+    assert found["ended"] is True
+    studio.proxy.rule = lambda exchange: None
+    studio.page.evaluate("id => goOn(id)", id)
+    content = studio.file(studio.answer())
+    assert len(content) == found["size"]
+    shorter = min(len(content), len(studio.recorded()))
+    assert content[:shorter] == studio.recorded()[:shorter]
+
+
+def test_a_server_that_forgot_the_beginning_is_told_apart(
+    own_studio: Studio, own_server: DemoServer
+) -> None:
+    id = own_studio.record()
+    own_studio.chunks_arrived(2)
+    own_server.kill()
+    shutil.rmtree(own_server.storage)
+    own_server.start()
+    own_studio.page.evaluate("recorder.stop().catch(() => {}), null")
+    error = own_studio.page.evaluate("result")["error"]
+    assert error["code"] == "lost"
+    assert error["message"] == "The server no longer has the beginning of this recording."
+    assert own_studio.page.evaluate("recorder.state") == "failed"
+    own_studio.page.evaluate("async (id) => (await live()).LiveRecorder.discard(id)", id)
+    own_studio.nothing_is_kept(id)
 
 
 def test_only_the_finish_was_missing_when_the_page_went(studio: Studio) -> None:
