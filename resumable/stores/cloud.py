@@ -69,7 +69,8 @@ def s3_store(url: str, options: Options, objects: Objects) -> ObjectStore:
     """`s3://bucket/prefix`, of AWS or whoever `endpoint_url` names."""
     need("s3fs", "s3")
     refuse_gevent()
-    from resumable.stores.s3 import S3Bucket, S3Parts
+    from resumable.stores.s3 import S3Bucket
+    from resumable.stores.s3_parts import S3Parts
 
     tuning, backend = split_options(options)
     root = _root(url)

@@ -1,18 +1,15 @@
-"""S3, R2 and everything that speaks S3, through s3fs's part-level calls."""
+"""Objects of S3, R2 and everything that speaks S3, by single requests through s3fs."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import secrets
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
 from resumable.errors import Unavailable
 from resumable.host_lock import one_at_a_time
-from resumable.model import MIB
 from resumable.stores.filesystem import Filesystem
 from resumable.stores.objects.bucket import (
     Data,
@@ -20,19 +17,12 @@ from resumable.stores.objects.bucket import (
     Found,
     Missing,
     Occupied,
-    Part,
     Piece,
-    Sending,
     Stored,
-    Unfinished,
-    windows_of,
 )
 from resumable.stores.s3_errors import Taken, is_denied, translated
-
-_PAGE = 1000
-_JOINED_PART = 16 * MIB
-_JOINED_PARTS = 9000
-_JOINED_AT_ONCE = 8
+from resumable.stores.s3_parts import S3Joiner, S3Parts
+from resumable.stores.s3_words import PAGE, body_of, described, tag_of
 
 
 class S3Bucket:
@@ -44,6 +34,7 @@ class S3Bucket:
         self._filesystem = filesystem
         self._probe = probe
         self._probed: tuple[bool, bool] | None = None
+        self._joiner = S3Joiner(self, probe)
 
     def call(self, operation: str, key: str, /, **parameters: Any) -> Any:
         """One request; raises Missing, Taken, Unavailable or NoRoom, whatever s3fs makes of it."""
@@ -86,7 +77,7 @@ class S3Bucket:
             try:
                 answer = self._put(key, data, {})
                 tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-                self._probed = (self._is_refused(key), _tag(answer) == tag)
+                self._probed = (self._is_refused(key), tag_of(answer) == tag)
             finally:
                 self.delete([key])
         return self._probed
@@ -145,7 +136,7 @@ class S3Bucket:
             return self._put_if_absent(key, data, description)
         condition = {"IfNoneMatch": "*"} if exclusive else {}
         try:
-            self._put(key, data, {**condition, **_described(description)})
+            self._put(key, data, {**condition, **described(description)})
         except Taken:
             if description is not None and description.exclusive:
                 raise Occupied(key) from None
@@ -159,11 +150,11 @@ class S3Bucket:
         with one_at_a_time(key):
             if self.head(key) is not None:
                 return False
-            self._put(key, data, _described(description))
+            self._put(key, data, described(description))
             return True
 
     def _put(self, key: str, data: Data | IO[bytes], parameters: Mapping[str, Any]) -> Any:
-        body, length = _body(data)
+        body, length = body_of(data)
         return self.call("put_object", key, Body=body, ContentLength=length, **parameters)
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
@@ -245,7 +236,7 @@ class S3Bucket:
     def _pages(self, prefix: str, **more: Any) -> Iterator[Any]:
         bucket, _, name = prefix.partition("/")
         while True:
-            page = self.call("list_objects_v2", bucket, Prefix=name, MaxKeys=_PAGE, **more)
+            page = self.call("list_objects_v2", bucket, Prefix=name, MaxKeys=PAGE, **more)
             yield page
             if not page.get("IsTruncated"):
                 return
@@ -257,8 +248,8 @@ class S3Bucket:
             bucket, _, name = key.partition("/")
             by_bucket.setdefault(bucket, []).append(name)
         for bucket, names in by_bucket.items():
-            for at in range(0, len(names), _PAGE):
-                self._delete(bucket, names[at : at + _PAGE])
+            for at in range(0, len(names), PAGE):
+                self._delete(bucket, names[at : at + PAGE])
 
     def _delete(self, bucket: str, names: list[str]) -> None:
         if len(names) == 1:
@@ -271,34 +262,7 @@ class S3Bucket:
             raise Unavailable(f"The storage did not delete an object: {first.get('Code')}.")
 
     def join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
-        """By the storage's own copying; what crosses a part's border passes through here."""
-        parts = S3Parts(self)
-        native = parts.open(key, description)
-        length = sum(piece.end - piece.start for piece in pieces)
-        size = max(_JOINED_PART, -(-length // _JOINED_PARTS))
-        try:
-            sent = deque[Sending]()
-            for window, inside in enumerate(windows_of(pieces, size)):
-                if len(sent) == _JOINED_AT_ONCE:
-                    sent.popleft().result()
-                sent.append(self._send_window(parts, key, native, window, inside))
-            for sending in sent:
-                sending.result()
-            parts.join(key, native, parts.stored(key, native), description)
-        except BaseException:
-            parts.abandon(key, native)
-            raise
-
-    def _send_window(
-        self, parts: S3Parts, key: str, native: str, window: int, pieces: Sequence[Piece]
-    ) -> Sending:
-        # Servers that know no conditions know no copying either.
-        if len(pieces) == 1 and self.conditions:
-            return parts.copy(key, native, window, pieces[0])
-        data = b"".join(self.get(piece.key, piece.start, piece.end) for piece in pieces)
-        sending = parts.send(key, native, window, data)
-        sending.result()
-        return sending
+        self._joiner.join(pieces, key, description)
 
     def url(self, key: str, expires: int, content_type: str, disposition: str) -> str | None:
         with translated("presign", key):
@@ -321,170 +285,3 @@ class S3Bucket:
 
     def close(self) -> None:
         self._filesystem.close()
-
-
-class S3Parts:
-    """Multipart uploads; part numbers begin at 1."""
-
-    most = 10_000
-    refuses_late = True
-
-    def __init__(self, bucket: S3Bucket) -> None:
-        self._bucket = bucket
-
-    @property
-    def tags_are_md5(self) -> bool:
-        return self._bucket.tags_are_md5
-
-    def open(self, key: str, description: Description) -> str:
-        answer = self._bucket.call("create_multipart_upload", key, **_described(description))
-        return str(answer["UploadId"])
-
-    def send(self, key: str, native: str, window: int, data: Data) -> _SendingPart:
-        body, length = _body(data)
-        future = self._bucket.start(
-            "upload_part",
-            key,
-            UploadId=native,
-            PartNumber=window + 1,
-            Body=body,
-            ContentLength=length,
-        )
-        return _SendingPart(self, key, native, future)
-
-    def copy(self, key: str, native: str, window: int, piece: Piece) -> Sending:
-        """Place a window out of a stored object, without its bytes."""
-        bucket, _, name = piece.key.partition("/")
-        future = self._bucket.start(
-            "upload_part_copy",
-            key,
-            UploadId=native,
-            PartNumber=window + 1,
-            CopySource={"Bucket": bucket, "Key": name},
-            CopySourceRange=f"bytes={piece.start}-{piece.end - 1}",
-        )
-        return _CopyingPart(piece.key, future)
-
-    def stored(self, key: str, native: str, after: int = -1) -> list[Part]:
-        return self.ask(key, native, after)()
-
-    def ask(self, key: str, native: str, after: int = -1) -> Callable[[], list[Part]]:
-        asked = {"UploadId": native, "MaxParts": _PAGE}
-        first = self._bucket.start("list_parts", key, PartNumberMarker=after + 1, **asked)
-
-        def answer() -> list[Part]:
-            with translated("list_parts", key):
-                page = first.result()
-            parts = _parts_in(page)
-            while page.get("IsTruncated"):
-                marker = page["NextPartNumberMarker"]
-                page = self._bucket.call("list_parts", key, PartNumberMarker=marker, **asked)
-                parts += _parts_in(page)
-            return [part for part in parts if part.window > after]
-
-        return answer
-
-    def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
-        listed = [{"PartNumber": part.window + 1, "ETag": f'"{part.tag}"'} for part in parts]
-        condition = {"IfNoneMatch": "*"} if description.exclusive else {}
-        try:
-            self._bucket.call(
-                "complete_multipart_upload",
-                key,
-                UploadId=native,
-                MultipartUpload={"Parts": listed},
-                **condition,
-            )
-        except Taken:
-            raise Occupied(key) from None
-
-    def abandon(self, key: str, native: str) -> None:
-        try:
-            self._bucket.call("abort_multipart_upload", key, UploadId=native)
-        except Missing:
-            return
-
-    def unfinished(self, prefix: str) -> list[Unfinished]:
-        bucket, _, name = prefix.partition("/")
-        found: list[Unfinished] = []
-        more: dict[str, Any] = {}
-        while True:
-            page = self._bucket.call("list_multipart_uploads", bucket, Prefix=name, **more)
-            for one in page.get("Uploads", ()):
-                began = one["Initiated"].timestamp()
-                found.append(Unfinished(f"{bucket}/{one['Key']}", one["UploadId"], began))
-            if not page.get("IsTruncated"):
-                return found
-            more = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
-            }
-
-
-class _SendingPart:
-    """One part under way."""
-
-    def __init__(self, parts: S3Parts, key: str, native: str, future: Any) -> None:
-        self._parts = parts
-        self._key = key
-        self._native = native
-        self._future = future
-
-    def result(self) -> None:
-        try:
-            with translated("upload_part", self._key):
-                answer = self._future.result()
-        except Unavailable:
-            # Some servers answer 500 for a multipart upload that has ended: this says so.
-            self._parts.stored(self._key, self._native)
-            raise
-        if not answer or not answer.get("ETag"):
-            raise Unavailable("The storage did not confirm a part. Send the bytes again.")
-
-
-class _CopyingPart:
-    """One copy under way."""
-
-    def __init__(self, source: str, future: Any) -> None:
-        self._source = source
-        self._future = future
-
-    def result(self) -> None:
-        with translated("upload_part_copy", self._source):
-            answer = self._future.result()
-        if not answer or not answer.get("CopyPartResult", {}).get("ETag"):
-            raise Unavailable("The storage did not confirm a copy. Try again.")
-
-
-def _parts_in(page: Mapping[str, Any]) -> list[Part]:
-    return [
-        Part(one["PartNumber"] - 1, one["Size"], _tag(one), one["LastModified"].timestamp())
-        for one in page.get("Parts", ())
-    ]
-
-
-def _body(data: Data | IO[bytes]) -> tuple[IO[bytes], int]:
-    """aiohttp warns of large bytes; a BytesIO of them shares their memory.
-
-    The length is said as well: whatever repeats a request must send all of it or fail.
-    """
-    file = io.BytesIO(data) if isinstance(data, bytes) else data
-    length = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    return file, length
-
-
-def _tag(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("ETag", "")).strip('"')
-
-
-def _described(description: Description | None) -> dict[str, Any]:
-    if description is None:
-        return {}
-    told = {
-        "ContentType": description.content_type,
-        "Metadata": dict(description.metadata),
-        "CacheControl": description.cache_control,
-        "StorageClass": description.storage_class,
-    }
-    return {name: value for name, value in told.items() if value is not None}

@@ -78,6 +78,12 @@ def is_denied(error: BaseException) -> bool:
     return reason(error)[0] in ("AccessDenied", "403")
 
 
+def is_unknown(error: BaseException) -> bool:
+    """The server has no such request."""
+    code, status = reason(error)
+    return code in ("NotImplemented", "MethodNotAllowed") or status == 501
+
+
 def reason(error: BaseException) -> tuple[str, int | None]:
     """Code and status of the server's answer, from wherever in the chain it is."""
     if isinstance(error, RecursionError):

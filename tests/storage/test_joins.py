@@ -73,3 +73,30 @@ def test_only_what_crosses_a_border_passes_through_here(
     assert digest(store, loaded(store, upload).finished) == hashlib.sha256(data).hexdigest()
     assert finish(store, upload, 0).finished == loaded(store, upload).finished
     store.close()
+
+
+@pytest.mark.parametrize(("server", "copies"), [("ceph", True), ("rclone", False)])
+def test_whether_a_server_copies_is_tried_once(
+    request: pytest.FixtureRequest, server: str, copies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rclone takes a copy for a part without bytes: all has to pass through here."""
+    store = store_on(request.getfixturevalue(server))
+    copied: list[str] = []
+    ask: Any = store.bucket._ask  # type: ignore[attr-defined]
+
+    def counting(operation: str, **parameters: Any) -> Any:
+        if operation == "upload_part_copy":
+            copied.append(parameters["Key"])
+        return ask(operation, **parameters)
+
+    monkeypatch.setattr(store.bucket, "_ask", counting)
+    sources = [a_partial(store, some_bytes(17 * MIB, seed)) for seed in range(2)]
+    whole = hashlib.sha256(some_bytes(17 * MIB, 0) + some_bytes(17 * MIB, 1)).hexdigest()
+    for _ in range(2):
+        upload = joined(store, sources)
+        assert digest(store, loaded(store, upload).finished) == whole
+    assert len([key for key in copied if "/probe/" in key]) == 1
+    assert len(copied) == (5 if copies else 1)
+    left = store.bucket.listed(f"{store.root}/probe/")
+    assert left == []
+    store.close()
