@@ -12,8 +12,9 @@ export class Recordings {
   #again = null;
   #work = Promise.resolve();
 
-  constructor(store) {
-    this.store = store;
+  /** `options` is the panel, for recordings that are processed again. */
+  constructor(store, options) {
+    Object.assign(this, { store, options });
     this.list = document.getElementById('recordings');
     this.note = document.getElementById('recordings-note');
     this.space = document.getElementById('space');
@@ -158,9 +159,9 @@ class Row {
 
   #follow() {
     if (this.#following || this.recording.results.length) return;
-    this.#following = followed(this.recording, this.parts.job, this.owner.store, () => {
-      this.owner.refresh();
-    });
+    const { store, options } = this.owner;
+    const ended = () => this.owner.refresh();
+    this.#following = followed(this.recording, this.parts.job, { store, options, ended });
   }
 
   #label(word) {

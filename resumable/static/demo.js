@@ -23,9 +23,9 @@ const settings = {
 };
 
 const store = new RecordingStore(settings);
-const recordings = new Recordings(store);
-const unfinished = new Unfinished(settings, store);
 const options = new Options();
+const recordings = new Recordings(store, options);
+const unfinished = new Unfinished(settings, store);
 const files = document.getElementById('files');
 
 async function startRecording(source) {

@@ -98,6 +98,7 @@ export class RecordingStore extends EventTarget {
   remove(recording: Recording, where?: { server?: boolean }): Promise<void>;
   free(recording: Pick<Recording, 'id'>): Promise<void>;
   job(recording: Pick<Recording, 'id' | 'statusUrl'>): Promise<RecordingJob | null>;
+  process(recording: Recording, options: Record<string, unknown>): Promise<Recording>;
   cancelJob(recording: Pick<Recording, 'statusUrl'>): Promise<void>;
   space(): Promise<StorageSpace>;
   persist(): Promise<boolean>;

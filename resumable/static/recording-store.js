@@ -175,6 +175,19 @@ export class RecordingStore extends EventTarget {
     return { state, percent, secondsLeft, error, notes, results };
   }
 
+  /**
+   * Has the server make something of a recording that it has; resolves with the recording, whose
+   * `job()` is now the new one. Rejects with a StoreError where nothing is wished, for instance.
+   */
+  async process(recording, options) {
+    const body = JSON.stringify({ recording: recording.path, options });
+    const answer = await this.#ask('POST', `${this.endpoint}/jobs`, body);
+    if (!answer.ok) throw await refusal(answer);
+    const { job, status_url: statusUrl } = await answer.json();
+    if (recording.id) await changeRecording(recording.id, { job, statusUrl, results: [] });
+    return { ...recording, job, statusUrl, results: [] };
+  }
+
   /** Ends the server's work on a recording; the recording stays as it was sent. */
   async cancelJob({ statusUrl }) {
     await this.#delete(this.#address(statusUrl), 'The server does not let go of the work.');
@@ -252,10 +265,11 @@ export class RecordingStore extends EventTarget {
     throw await refusal(answer);
   }
 
-  async #ask(method, url) {
-    const headers = typeof this.headers === 'function' ? this.headers() : this.headers;
+  async #ask(method, url, body) {
+    const own = typeof this.headers === 'function' ? this.headers() : this.headers;
+    const headers = body ? { 'Content-Type': 'application/json', ...own } : own;
     try {
-      return await fetch(url, { method, headers, credentials: this.credentials });
+      return await fetch(url, { method, headers, body, credentials: this.credentials });
     } catch {
       throw new StoreError('The server cannot be reached.');
     }

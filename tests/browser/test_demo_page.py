@@ -18,7 +18,7 @@ from tests.browser.http_proxy import Action, Cut, Exchange, Hold, HttpProxy, ref
 from tests.storage import ceph
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, FilePayload, Page
 
 pytestmark = pytest.mark.browser
 expect = playwright_api().expect
@@ -330,13 +330,17 @@ def test_only_one_tab_sends(demo: Demo, tmp_path: Path, make_bytes: MakeBytes) -
     assert other.download() == path.read_bytes()
 
 
-def test_a_recording_becomes_an_mp4_though_a_worker_is_killed(
-    demo: Demo, own_server: DemoServer
-) -> None:
+def require_ffmpeg() -> None:
     try:
         find_program()
     except ProgramMissing as missing:
         pytest.skip(missing.message)
+
+
+def test_a_recording_becomes_an_mp4_though_a_worker_is_killed(
+    demo: Demo, own_server: DemoServer
+) -> None:
+    require_ffmpeg()
     page = demo.page
     page.locator("summary").click()
     page.get_by_role("checkbox", name="Frame").check()
@@ -363,6 +367,18 @@ def test_a_recording_becomes_an_mp4_though_a_worker_is_killed(
     expect(page.locator(".recording")).to_have_count(0)
     demo.open()
     expect(page.locator(".recording")).to_have_count(0)
+
+
+def test_work_that_failed_says_why_and_is_begun_again(demo: Demo) -> None:
+    require_ffmpeg()
+    file: FilePayload = {"name": "no.webm", "mimeType": "video/webm", "buffer": b"a text" * 99}
+    demo.page.set_input_files("#files input", file)
+    details = demo.page.locator(".job .details")
+    expect(details).to_contain_text("Not processed.", timeout=30_000)
+    demo.page.get_by_role("button", name="Process again: no.webm").click()
+    expect(demo.page.locator("#toasts")).to_contain_text("no.webm: Not processed.", timeout=30_000)
+    assert [e.status for e in demo.proxy.seen("POST", "/jobs")] == [202]
+    assert demo.download() == b"a text" * 99
 
 
 def test_the_page_is_small_and_all_its_own(context: BrowserContext, own_proxy: HttpProxy) -> None:

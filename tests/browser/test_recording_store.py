@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.conftest import Lab, until
-from tests.browser.http_proxy import Swallow, refusal
+from tests.browser.http_proxy import Answer, Exchange, Swallow, refusal
 
 pytestmark = pytest.mark.browser
 
@@ -177,3 +178,37 @@ def test_below_a_mount_the_addresses_are_right(shelf: Shelf) -> None:
     }"""
     found = shelf.page.evaluate(script)
     assert found == [f"{shelf.lab.proxy.url}/files/recordings/t/a", "/files", 0]
+
+
+def test_the_work_on_a_recording_is_followed_begun_again_and_called_off(shelf: Shelf) -> None:
+    kept = shelf.keep("some bytes", "mine.webm")
+    shelf.upload(kept["id"])
+    (there,) = shelf.list()
+    assert shelf.ask("store.job({ id: null, statusUrl: null })") is None
+    asked: list[Exchange] = []
+    result = {"role": "poster", "type": "image/jpeg", "url": "/recordings/t/p.jpg", "size": 3}
+    done = {"state": "done", "percent": 100, "results": [result], "facts": {"duration": 9.5}}
+    work = {"job": "j1", "status_url": "/jobs/j1", "state": "queued"}
+
+    def rule(exchange: Exchange) -> Answer | None:
+        if not exchange.path.startswith("/jobs"):
+            return None
+        asked.append(exchange)
+        told = {"POST": (202, work), "GET": (200, done), "DELETE": (204, {})}[exchange.method]
+        return Answer(told[0], json.dumps(told[1]).encode() if told[0] != 204 else b"")
+
+    shelf.lab.proxy.rule = rule
+    begun = shelf.ask("store.process(given, { poster: true })", there)
+    assert (begun["job"], begun["statusUrl"]) == ("j1", "/jobs/j1")
+    job = shelf.ask("store.job(given)", begun)
+    assert (job["state"], job["percent"], job["secondsLeft"]) == ("done", 100, None)
+    url = f"{shelf.lab.proxy.url}/recordings/t/p.jpg"
+    assert job["results"] == [{**result, "url": url}]
+    (now,) = shelf.ask("store.local()")
+    assert (now["duration"], now["results"]) == (9.5, job["results"])
+    shelf.ask("store.cancelJob(given)", begun)
+    assert [(e.method, e.path) for e in asked] == [
+        ("POST", "/jobs"),
+        ("GET", "/jobs/j1"),
+        ("DELETE", "/jobs/j1"),
+    ]
