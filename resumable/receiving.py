@@ -167,9 +167,9 @@ class Receiver:
         self._check_chunk_size(operation, status)
         start = start_of(operation, status)
         self._check_length(operation, payload, self._room(operation, status, start), status)
-        self._registry.check_bytes(caller, payload.length or operation.size or 0)
+        quota = self._registry.check_bytes(caller, payload.length or operation.size or 0)
         with self._destination(operation, payload, status, start, alone=alone) as placing:
-            received = self._write(operation, payload, status, start, placing)
+            received = self._write(operation, payload, status, start, placing, quota)
             number = whole_chunk(operation, status, start, received)
             placing.verify()
             if facts:
@@ -187,6 +187,7 @@ class Receiver:
         status: Status,
         start: int | None,
         placing: Placing,
+        quota: int | None,
     ) -> int:
         """All bytes of a whole body; their number. A cut one is kept as far as it came."""
         received, room = 0, self._room(operation, status, start)
@@ -194,6 +195,8 @@ class Receiver:
             received += len(view)
             if received > room:
                 raise TooLarge(self._too_large(status))
+            if quota is not None and received > quota:
+                raise self._registry.quota_reached()
             placing.write(view)
         unproven = payload.length is None and payload.cut is None
         if not payload.whole and not (operation.open_end and unproven):

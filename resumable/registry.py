@@ -158,17 +158,26 @@ class Registry:
             )
         self.check_bytes(caller, length or 0)
 
-    def check_bytes(self, caller: Caller, more: int) -> None:
-        """Raise NoRoom when `more` bytes are too many beside the owner's unfinished uploads."""
+    def check_bytes(self, caller: Caller, more: int) -> int | None:
+        """How many bytes the owner's unfinished uploads may still take; None: any number.
+
+        Raises NoRoom when `more` bytes are too many.
+        """
         most = self.limits.max_bytes
         if most is None:
-            return
-        if sum(status.received for status in self._unfinished(caller)) + more > most:
-            raise NoRoom(
-                f"Unfinished uploads may hold at most {most} bytes in all. "
-                "Finish or cancel one first.",
-                code="quota",
-            )
+            return None
+        room = most - sum(status.received for status in self._unfinished(caller))
+        if more > room:
+            raise self.quota_reached()
+        return room
+
+    def quota_reached(self) -> NoRoom:
+        """What an owner is told who brings too many bytes."""
+        return NoRoom(
+            f"Unfinished uploads may hold at most {self.limits.max_bytes} bytes in all. "
+            "Finish or cancel one first.",
+            code="quota",
+        )
 
     def _unfinished(self, caller: Caller) -> list[Status]:
         return [

@@ -19,6 +19,7 @@ from resumable.errors import (
     Forbidden,
     Gone,
     Interrupted,
+    NoRoom,
     NotFound,
     TooLarge,
     Unavailable,
@@ -181,6 +182,21 @@ def test_the_greatest_size_holds_while_the_length_is_unknown() -> None:
     with pytest.raises(TooLarge):
         append(world, id, 8, Unproven(b"9ABC"))
     assert world.status(ById(id)).offset <= 10
+
+
+def test_an_owners_room_ends_in_the_middle_of_a_body_without_a_length() -> None:
+    world = EngineWorld(max_bytes=100)
+    world.place(bytes(30), number=0)
+    id = create(world).upload.id
+    body = Body(bytes(200), piece=20)
+    body.length = None
+    with pytest.raises(NoRoom) as refused:
+        append(world, id, 0, body)
+    assert refused.value.code == "quota"
+    known = world.ask(Inspect(ById(id), sequential=True))
+    assert isinstance(known, Known)
+    assert known.status.offset == 60
+    append(world, id, 60, Body(bytes(10)))
 
 
 def test_a_cut_body_leaves_its_beginning_and_a_cut_one_with_a_digest_nothing() -> None:
