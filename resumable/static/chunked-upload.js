@@ -11,89 +11,22 @@
  * Sizes are bytes, times are milliseconds unless chunked-upload.d.ts says otherwise.
  */
 
-const MIB = 1024 * 1024;
-const SAMPLE_SIZE = 64 * 1024;
-const SPEED_SPAN = 5000;
+import { chunkEngine, chunkHeaders, newId } from './chunk-engine.js';
+import { alone, awaited, browserStorage, fingerprint, recall, remember } from './upload-memory.js';
+import { PAUSED, UploadError, request, told } from './upload-request.js';
+import { Run } from './upload-run.js';
+import { ChunkSizes, MIB, backOff, delayFrom, overlap, take, total, touched } from './upload-sizes.js';
+
+export { UploadError };
+
 const OFFLINE_PROBE = 30_000;
-const MEMORY_SPAN = 30 * 24 * 60 * 60 * 1000;
-const PREFIX = 'resumable:';
-const RETRIED = new Set([408, 422, 423, 425, 429, 460]);
-const FINAL = new Set([501, 505]);
-const OWN_OPTIONS = ['chunkThreshold', 'maxConcurrent', 'resumable', 'signal'];
-
-/** Why a request failed. `status` is 0 without an answer; a `transient` failure may pass by itself. */
-export class UploadError extends Error {
-  name = 'UploadError';
-
-  constructor(message, { status = 0, code = 'network', transient = false, retryAfter } = {}) {
-    super(message);
-    Object.assign(this, { status, code, transient, retryAfter });
-  }
-}
-
-/** What `pause()` makes of the requests that it drops; never leaves this module. */
-const PAUSED = new UploadError('The upload is paused.', { code: 'paused', transient: true });
-
-/** One blob on its way: may it send, and how far has it come. */
-class Run {
-  phase = 'uploading';
-  acknowledged = 0;
-  loaded = 0;
-  totalChunks = 1;
-  chunksCompleted = 0;
-  sent = new Map();
-  samples = [];
-  requests = new Set();
-  sleepers = new Set();
-  recovery = null;
-  paused = false;
-  stopped = false;
-  halted = null;
-
-  constructor(blob, filename, options) {
-    Object.assign(this, { blob, filename, options, size: blob?.size ?? 0 });
-  }
-
-  /** The user's wish: no more of this upload. */
-  stop(reason) {
-    this.stopped = true;
-    this.halt(reason);
-  }
-
-  /** Whoever works for this run gets `reason` as its error. */
-  halt(reason) {
-    this.halted ??= reason;
-    this.interrupt();
-  }
-
-  interrupt() {
-    for (const request of this.requests) request.abort();
-    this.wake();
-  }
-
-  wake() {
-    for (const sleeper of this.sleepers) sleeper();
-    this.sleepers.clear();
-  }
-
-  /** Resolves after `delay`, or at the next `wake()`. */
-  sleep(delay) {
-    return new Promise((resolve) => {
-      this.sleepers.add(resolve);
-      if (delay !== undefined) setTimeout(resolve, delay);
-    });
-  }
-
-  /** Resolves when requests may be sent. */
-  async ready() {
-    while (this.paused && !this.halted) await this.sleep();
-    if (this.halted) throw this.halted;
-  }
-}
+const OWN_OPTIONS = ['chunkThreshold', 'maxConcurrent', 'resumable', 'signal', 'handle'];
 
 export class ChunkedUploader {
   #runs = new Set();
   #limits = null;
+  #engine;
+  #call = (...order) => this.#request(...order);
 
   constructor(options = {}) {
     this.chunkSize = options.chunkSize;
@@ -106,15 +39,19 @@ export class ChunkedUploader {
     this.headers = options.headers ?? {};
     this.withCredentials = options.withCredentials ?? false;
     this.storage = options.storage === undefined ? browserStorage() : options.storage;
+    this.onFallback = options.onFallback;
+    for (const name of ['checksum', 'digest', 'keepFiles', 'follow']) {
+      this[name] = options[name] ?? false;
+    }
     for (const name of ['onProgress', 'onError', 'onComplete', 'onRetry']) {
       this[name] = options[name] ?? (() => {});
     }
+    this.#engine = options.engine ?? chunkEngine;
   }
 
   /** A new id with 128 random bits: who does not know it cannot touch the upload. */
   generateUploadId() {
-    const text = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))));
-    return `upload_${text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`;
+    return newId();
   }
 
   /** The slices of `blob`, in order; all but the last have `chunkSize` bytes. */
@@ -137,23 +74,22 @@ export class ChunkedUploader {
 
   /** In chunks; goes on where an earlier try with the same blob stopped. */
   upload(blob, filename = blob.name ?? '', options = {}) {
-    if (!blob.size) return this.uploadDirect(blob, filename, options);
+    if (!blob.size && this.#engine.direct) return this.uploadDirect(blob, filename, options);
     return this.#track(new Run(blob, filename, options), (run) => this.#chunked(run));
   }
 
   /** One chunk in one request, without a retry. `position` says where its bytes belong. */
-  uploadChunk(chunk, chunkIndex, uploadId, totalChunks, { start, chunkSize, total } = {}) {
-    const headers = chunkHeaders(
-      { uploadId, totalChunks, chunkSize, size: total },
-      { index: chunkIndex, start, end: start + chunk.size },
-    );
-    return this.#request(null, 'PUT', '/upload-chunk', headers, chunk);
+  async uploadChunk(chunk, index, uploadId, totalChunks, { start, chunkSize, total: size } = {}) {
+    const common = { uploadId, totalChunks, chunkSize, size };
+    const headers = chunkHeaders(common, { index, start, end: start + chunk.size });
+    return told(await this.#request(null, 'PUT', '/upload-chunk', { headers, body: chunk }));
   }
 
   /** `{exists: true, ...status}` or `{exists: false}`, with `error` when the server did not say. */
   async checkUploadStatus(uploadId) {
     try {
-      const status = await this.#status(null, uploadId);
+      const run = Object.assign(new Run(), { uploadId });
+      const status = await this.#status(run);
       return status ? { exists: true, ...status } : { exists: false };
     } catch (error) {
       return { exists: false, error: error.message };
@@ -162,7 +98,26 @@ export class ChunkedUploader {
 
   /** Makes one file of an upload's chunks; asking again gives the same answer. */
   finalizeUpload(uploadId, filename, options = {}) {
-    return this.#finalize(null, { uploadId, filename, options: forServer(options) });
+    return chunkEngine.finish(this.#call, null, { uploadId, filename, options: forServer(options) });
+  }
+
+  /** What is kept of unfinished uploads with `keepFiles`, also from before a reload. */
+  async unfinished() {
+    const entries = await (await import('./kept-files.js')).kept();
+    return entries.filter(({ baseUrl }) => baseUrl === this.baseUrl);
+  }
+
+  /** Goes on with an entry of `unfinished()`; a file handle may ask the user, so call it from a click. */
+  async restore(entry) {
+    const file = await (await import('./kept-files.js')).fileOf(entry);
+    return this.upload(file, entry.filename, { ...entry.options, handle: entry.handle });
+  }
+
+  /** Forgets an entry of `unfinished()` and deletes what the server has of it. */
+  async discard({ key }) {
+    const { uploadId } = (this.storage && recall(this.storage, key)) ?? {};
+    await this.#forget({ key });
+    if (uploadId) await this.#delete(uploadId);
   }
 
   /** Stops sending until `resume()`; what was sent is kept. Without an id: every upload. */
@@ -187,14 +142,18 @@ export class ChunkedUploader {
     for (const run of this.#find(uploadId)) run.stop(reason);
   }
 
-  /** Gives up and deletes what the server has. */
+  /** Gives up and deletes what the server has, and calls its processing off. */
   async cancel(uploadId) {
     const runs = this.#find(uploadId);
     this.abort(uploadId);
     await Promise.all(runs.map((run) => run.settled));
-    for (const run of runs) this.#forget(run);
+    await Promise.all(runs.map((run) => this.#forget(run)));
     const ids = new Set([uploadId, ...runs.map((run) => run.uploadId)].filter(Boolean));
-    await Promise.all([...ids].map((id) => this.#delete(id)));
+    const jobs = runs.map((run) => run.job).filter(Boolean);
+    await Promise.all([
+      ...[...ids].map((id) => this.#delete(id)),
+      ...jobs.map((job) => this.#remove((run) => this.#request(run, 'DELETE', job))),
+    ]);
   }
 
   #find(uploadId) {
@@ -207,12 +166,13 @@ export class ChunkedUploader {
     const abort = () => run.stop(signal.reason);
     const wake = () => run.wake();
     this.#runs.add(run);
-    globalThis.addEventListener('online', wake);
+    globalThis.addEventListener?.('online', wake);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
     const result = this.#report(run, work).finally(() => {
+      run.hashing?.abort();
       this.#runs.delete(run);
-      globalThis.removeEventListener('online', wake);
+      globalThis.removeEventListener?.('online', wake);
       signal?.removeEventListener('abort', abort);
     });
     run.settled = result.catch(() => {});
@@ -222,51 +182,98 @@ export class ChunkedUploader {
   async #report(run, work) {
     const kind = () => (run.uploadId ? { uploadId: run.uploadId } : { direct: true });
     try {
-      const answer = await work(run);
-      this.#forget(run);
+      const stored = await work(run);
       run.acknowledged = run.size;
       run.chunksCompleted = run.totalChunks;
+      const answer = this.follow ? await this.#processed(run, stored) : stored;
       this.#progress(run, 'done');
       const { filename = run.filename, path, url, size } = answer;
       this.onComplete({ ...kind(), filename, path, url, size });
       return answer;
     } catch (error) {
-      if (!run.stopped) this.onError({ ...kind(), filename: run.filename, error });
+      if (!run.stopped) {
+        await this.#fallBack(run, error);
+        this.onError({ ...kind(), filename: run.filename, error });
+      }
       throw error;
     }
   }
 
+  /** The server is gone and the tries are used up: the page may keep the file. */
+  async #fallBack(run, error) {
+    if (!error.transient || !this.onFallback) return;
+    const { uploadId, blob, filename } = run;
+    const options = forServer(run.options);
+    try {
+      error.fallback = await this.onFallback({ uploadId, blob, filename, options, error });
+    } catch (cause) {
+      error.cause = cause;
+    }
+  }
+
+  /** The answer again, with what the server has made of the file by then. */
+  async #processed(run, answer) {
+    if (!answer.status_url) return answer;
+    const { followJob } = await import('./follow-job.js');
+    run.job = new URL(answer.status_url, this.#place()).href;
+    const ask = () =>
+      this.#persist(run, async () => {
+        const { json, header } = await this.#request(run, 'GET', run.job);
+        return { json, retryAfter: delayFrom(header('Retry-After')) };
+      });
+    const job = await followJob(run, ask, ({ progress }) => {
+      run.processed = progress ?? null;
+      this.#progress(run, 'processing');
+    });
+    if (!job) return answer;
+    const { state, results, error } = job;
+    return { ...answer, processed: state === 'done', state, results, processingError: error ?? null };
+  }
+
+  #place() {
+    return new URL(this.baseUrl, globalThis.location?.href);
+  }
+
   async #direct(run) {
     await this.#admit(run);
-    const form = new FormData();
-    form.append('options', JSON.stringify(forServer(run.options)));
-    form.append('filename', run.filename);
-    form.append('file', run.blob, run.filename || 'blob');
     this.#progress(run);
-    const onSent = (sent, total) => {
-      run.sent.set(0, Math.round((run.size * sent) / total));
-      this.#progress(run, sent < total ? 'uploading' : 'finalizing');
+    const onSent = (sent, all) => {
+      run.carry(0, Math.round((run.size * sent) / all));
+      this.#progress(run, sent < all ? 'uploading' : 'finalizing');
     };
-    return this.#persist(run, () =>
-      this.#request(run, 'POST', '/process-video-chunks', {}, form, onSent),
-    );
+    const options = forServer(run.options);
+    return this.#persist(run, () => this.#engine.direct(this.#call, run, options, onSent));
   }
 
   async #chunked(run) {
     const limits = await this.#admit(run);
-    const remembered = await this.#recall(run);
-    const wished = this.chunkSize ?? limits.chunkSize ?? MIB;
-    run.chunkSize = remembered?.chunkSize ?? Math.min(wished, limits.maxChunkSize ?? Infinity);
-    run.totalChunks = Math.ceil(run.size / run.chunkSize);
+    run.endpoint = globalThis.location ? this.#place().href : this.baseUrl;
+    const remembers = this.storage && run.options.resumable !== false;
+    if (remembers) run.key = await fingerprint(run.blob, run.filename, this.baseUrl);
+    return alone(run, run.key, () => this.#progress(run, 'waiting'), () => this.#send(run, limits));
+  }
+
+  async #send(run, limits) {
+    const remembered = run.key ? recall(this.storage, run.key) : null;
+    const { chunkSize: wished, partSize: part, maxChunkSize, maxChunks } = limits;
+    const fixed = this.chunkSize ? Math.min(this.chunkSize, maxChunkSize ?? Infinity) : undefined;
+    run.chunkSize = remembered ? remembered.chunkSize : fixed;
+    const bounds = { wished, part, maxChunks, most: maxChunkSize ?? undefined, total: run.size };
+    const sizes = new ChunkSizes({ ...bounds, fixed: run.chunkSize ?? fixed, checked: this.checksum });
+    run.sizes = sizes;
+    if (sizes.fixed) run.totalChunks = Math.ceil(run.size / sizes.fixed);
     run.uploadId = remembered?.uploadId;
+    const digest = this.#digest(run);
     for (let round = 1, known = Boolean(remembered); ; round += 1) {
       const status = known ? await this.#persist(run, () => this.#status(run)) : null;
-      if (!status) run.uploadId = this.generateUploadId();
-      this.#remember(run);
+      if (!status) await this.#persist(run, () => this.#open(run));
+      if (run.key) remember(this.storage, run.key, run);
+      await this.#keep(run);
       try {
         await this.#sendAll(run, status);
-        this.#progress(run, 'finalizing');
-        return await this.#persist(run, () => this.#finish(run));
+        const answer = await this.#finish(run, digest);
+        await this.#leave(run);
+        return answer;
       } catch (error) {
         // The remembered upload was of other bytes, or the server has lost what it had.
         const foreign = known && error.status === 409;
@@ -277,68 +284,117 @@ export class ChunkedUploader {
     }
   }
 
-  #finish(run) {
-    const { uploadId, filename, totalChunks, size: totalSize } = run;
-    const options = forServer(run.options);
-    return this.#finalize(run, { uploadId, filename, options, totalChunks, totalSize });
+  async #open(run) {
+    run.uploadId = undefined;
+    await this.#engine.open(this.#call, run);
   }
 
-  #finalize(run, order) {
-    const headers = { 'Content-Type': 'application/json' };
-    return this.#request(run, 'POST', '/finalize-upload', headers, JSON.stringify(order));
+  /** The digest of the whole file, worked out while its bytes travel. */
+  #digest(run) {
+    if (!this.digest || this.#engine !== chunkEngine) return null;
+    run.hashing = new AbortController();
+    const state = { ready: false };
+    const work = async () => {
+      const { digestOf } = await import('./file-digest.js');
+      return digestOf(run.blob, run.hashing.signal);
+    };
+    state.value = work().finally(() => (state.ready = true));
+    state.value.catch(() => {});
+    return state;
+  }
+
+  async #finish(run, digest) {
+    const { uploadId, filename, size: totalSize } = run;
+    const totalChunks = run.chunkSize ? run.totalChunks : undefined;
+    const options = forServer(run.options);
+    const order = { uploadId, filename, options, totalChunks, totalSize };
+    if (digest) {
+      if (!digest.ready) this.#progress(run, 'hashing');
+      order.digest = `sha256:${await digest.value}`;
+      await run.ready();
+    }
+    this.#progress(run, 'finalizing');
+    try {
+      return await this.#persist(run, () => this.#engine.finish(this.#call, run, order));
+    } catch (error) {
+      // The server has thrown the file away: what is remembered leads nowhere.
+      if (error.code === 'digest-mismatch') await this.#forget(run);
+      throw error;
+    }
   }
 
   /** Keeps `maxConcurrent` chunks on their way until all are acknowledged, or one is refused. */
   async #sendAll(run, status) {
-    const indexes = Array.from({ length: run.totalChunks }, (_, index) => index);
-    const chunks = indexes.map((index) => missing(status, run, index)).filter(total);
-    run.acknowledged = run.size - total(chunks.flat());
-    run.chunksCompleted = run.totalChunks - chunks.length;
+    run.gaps = overlap(status?.missing ?? [[0, run.size]], [0, run.size]);
+    run.acknowledged = run.size - total(run.gaps);
+    run.chunksCompleted = run.sizes.fixed ? run.totalChunks - touched(run.gaps, run.sizes.fixed) : 0;
     this.#progress(run, 'uploading');
-    const queue = chunks.values();
     const lane = async () => {
-      for (const ranges of queue) await this.#sendChunk(run, ranges);
+      for (let range; (range = take(run.gaps, run.sizes)); ) await this.#sendChunk(run, range);
     };
-    const lanes = Math.max(1, run.options.maxConcurrent ?? this.maxConcurrent);
+    const wished = Math.max(1, run.options.maxConcurrent ?? this.maxConcurrent);
+    const lanes = Math.min(wished, this.#engine.lanes);
     const halt = (error) => run.halt(error);
     await Promise.all(Array.from({ length: lanes }, () => lane().catch(halt)));
     if (run.halted) throw run.halted;
   }
 
   /** One chunk until it is acknowledged; after a failure only those bytes that did not arrive. */
-  async #sendChunk(run, ranges) {
-    const [{ index }] = ranges;
-    let left = ranges;
+  async #sendChunk(run, range) {
+    const index = run.sizes.fixed ? Math.floor(range[0] / run.sizes.fixed) : null;
+    let left = [range];
     await this.#persist(run, async (status) => {
       if (status !== undefined) {
         const before = total(left);
-        left = missing(status, run, index);
+        left = overlap(status?.missing ?? [[0, run.size]], range);
         run.acknowledged += before - total(left);
       }
-      for (; left.length; left = left.slice(1)) {
-        await this.#put(run, left[0]);
-        run.acknowledged += total(left.slice(0, 1));
+      while (left.length) {
+        const rest = left.map((gap) => [...gap]);
+        const piece = take(rest, run.sizes);
+        if (!(await this.#put(run, piece, index))) continue;
+        left = rest;
+        run.acknowledged += total([piece]);
       }
     });
-    run.chunksCompleted += 1;
+    if (!run.sizes.fixed || run.chunksCompleted < run.totalChunks) run.chunksCompleted += 1;
     this.#progress(run, 'uploading', index);
   }
 
-  async #put(run, range) {
-    const { start, end, index } = range;
+  /** False when the chunk was too big for somebody on the way: a smaller one may pass. */
+  async #put(run, [start, end], index) {
+    const mark = {};
     const onSent = (sent) => {
-      run.sent.set(index, sent);
+      run.carry(mark, sent);
       this.#progress(run, 'uploading', index);
     };
     const body = run.blob.slice(start, end);
+    const begun = performance.now();
     try {
-      await this.#request(run, 'PUT', '/upload-chunk', chunkHeaders(run, range), body, onSent);
+      const sum = await this.#sum(body);
+      await run.ready();
+      const place = { index, start, end, sum };
+      await this.#engine.put(this.#call, run, place, body, onSent);
+      run.sizes.learn(end - start, performance.now() - begun);
+      return true;
     } catch (error) {
-      if (error.status === 0 && !run.halted) await readable(run.blob.slice(start, start + 1));
+      // A 413 in words that are not the server's comes from a proxy before it.
+      const alien = error.status === 413 && error.code === 'http';
+      if (alien && run.sizes.refuse(end - start)) return false;
+      if (error.status === 0 && error !== PAUSED && !run.halted) {
+        run.sizes.shrink();
+        await readable(run.blob.slice(start, start + 1));
+      }
       throw error;
     } finally {
-      run.sent.delete(index);
+      run.sent.delete(mark);
     }
+  }
+
+  async #sum(body) {
+    if (!this.checksum || !globalThis.crypto?.subtle) return undefined;
+    const bytes = await body.arrayBuffer().catch(unreadable);
+    return crypto.subtle.digest(this.#engine.algorithm, bytes);
   }
 
   /**
@@ -372,7 +428,7 @@ export class ChunkedUploader {
     for (let error = failure; ; ) {
       const offline = error !== PAUSED && (await this.#backOff(run, error, failures));
       await run.ready();
-      run.samples = [];
+      run.meter.rest();
       if (!run.uploadId) return undefined;
       try {
         return await this.#status(run);
@@ -387,10 +443,10 @@ export class ChunkedUploader {
   /** Full jitter, on top of the server's Retry-After. Without a network: until there is one. */
   async #backOff(run, error, failures) {
     const { uploadId, filename } = run;
-    const offline = navigator.onLine === false;
+    const offline = globalThis.navigator?.onLine === false;
     const least = error.retryAfter ?? 0;
-    const ceiling = Math.min(this.maxRetryDelay, this.retryDelay * 2 ** (failures - 1));
-    const delay = offline ? OFFLINE_PROBE : least + Math.random() * ceiling;
+    const bounds = { least, first: this.retryDelay, most: this.maxRetryDelay };
+    const delay = offline ? OFFLINE_PROBE : backOff(failures, bounds);
     const earliest = Date.now() + least;
     this.onRetry({ uploadId, filename, error, attempt: failures, delay, offline });
     await run.sleep(delay);
@@ -399,33 +455,41 @@ export class ChunkedUploader {
   }
 
   /** What the server knows of the upload; null when it knows nothing. */
-  async #status(run, uploadId = run.uploadId) {
+  async #status(run) {
     try {
-      return await this.#request(run, 'GET', statusPath(uploadId));
+      return await this.#engine.status(this.#call, run);
     } catch (error) {
       if (error.status === 404 || error.status === 410) return null;
       throw error;
     }
   }
 
-  async #delete(uploadId) {
+  #delete(uploadId) {
+    return this.#remove((run) => this.#engine.discard(this.#call, Object.assign(run, { uploadId })));
+  }
+
+  /** What is gone already, or has ended, is no error. */
+  async #remove(work) {
     const run = new Run();
     try {
-      await this.#persist(run, () => this.#request(run, 'DELETE', statusPath(uploadId)));
+      await this.#persist(run, () => work(run));
     } catch (error) {
-      if (error.status !== 404 && error.status !== 410) throw error;
+      if (![404, 409, 410].includes(error.status)) throw error;
     }
   }
 
   /** The server's limits; refuses a blob that they rule out before a byte is sent. */
   async #admit(run) {
-    const limits = await this.#persist(run, () => {
-      this.#limits ??= this.#request(run, 'GET', '/upload-config').catch((error) => {
+    const limits = await this.#persist(run, async () => {
+      this.#limits ??= this.#engine.limits(this.#call, run);
+      try {
+        return await this.#limits;
+      } catch (error) {
         this.#limits = null;
-        if (error.status === 404) return {};
+        // A server that tells no limits will do.
+        if ([404, 405, 501].includes(error.status)) return {};
         throw error;
-      });
-      return this.#limits;
+      }
     });
     if (limits.maxSize && run.size > limits.maxSize) {
       const [size, most] = [run.size, limits.maxSize].map((n) => `${(n / MIB).toFixed(1)} MiB`);
@@ -435,139 +499,49 @@ export class ChunkedUploader {
     return limits;
   }
 
-  #request(run, method, path, headers = {}, body = null, onSent = null) {
-    return new Promise((resolve, reject) => {
-      const xhr = new XMLHttpRequest();
-      let timer;
-      const fail = (message, code) =>
-        reject(run?.paused ? PAUSED : new UploadError(message, { code, transient: true }));
-      const stalled = () => {
-        fail('The server did not answer in time.', 'timeout');
-        xhr.abort();
-      };
-      const alive = () => {
-        clearTimeout(timer);
-        timer = setTimeout(stalled, this.timeout);
-      };
-      xhr.open(method, this.baseUrl + path);
-      xhr.withCredentials = this.withCredentials;
-      const own = typeof this.headers === 'function' ? this.headers() : this.headers;
-      for (const entry of Object.entries({ ...own, ...headers })) xhr.setRequestHeader(...entry);
-      if (onSent) {
-        xhr.upload.onprogress = (event) => {
-          alive();
-          onSent(event.loaded, event.total);
-        };
-      }
-      xhr.onload = () => settle(xhr, resolve, reject);
-      xhr.onerror = () => fail('The server cannot be reached.', 'network');
-      xhr.onabort = () => fail('The request was dropped.', 'aborted');
-      xhr.onloadend = () => {
-        clearTimeout(timer);
-        run?.requests.delete(xhr);
-      };
-      run?.requests.add(xhr);
-      alive();
-      xhr.send(body);
-    });
+  #request(run, method, path, { headers, body, onSent } = {}) {
+    const own = typeof this.headers === 'function' ? this.headers() : this.headers;
+    const { timeout, withCredentials } = this;
+    const url = /^https?:/.test(path) ? path : this.baseUrl + path;
+    const all = { ...own, ...headers };
+    return request(run, method, url, { headers: all, body, onSent, timeout, withCredentials });
   }
 
   /** Tells how far the upload is; never less than it told before. */
   #progress(run, phase = run.phase, chunkIndex = null) {
     if (run.halted || run.paused) return;
-    run.phase = phase;
-    const inFlight = [...run.sent.values()].reduce((sum, bytes) => sum + bytes, 0);
-    run.loaded = Math.max(run.loaded, Math.min(run.size, run.acknowledged + inFlight));
-    const { uploadId, filename, totalChunks, chunksCompleted, loaded, size, acknowledged } = run;
-    const speed = measure(run.samples, loaded);
-    const eta = loaded === size ? 0 : speed > 0 ? (size - loaded) / speed : null;
-    const progress = size ? (100 * loaded) / size : phase === 'done' ? 100 : 0;
-    const chunks = { uploadId, filename, chunkIndex, totalChunks, chunksCompleted, progress };
-    this.onProgress({ ...chunks, loaded, total: size, acknowledged, speed, eta, phase });
+    this.onProgress(run.figures(phase, chunkIndex));
   }
 
-  async #recall(run) {
-    if (!this.storage || run.options.resumable === false) return null;
-    run.key = await fingerprint(run.blob, run.filename, this.baseUrl);
+  /** Keeps the file itself, or the way to it, until the upload is done. */
+  async #keep({ key, blob, filename, options, uploadId, size }) {
+    if (!key || !this.keepFiles) return;
+    const { handle } = options;
+    const what = handle ? { handle } : { blob };
+    const entry = { key, filename, size, uploadId, baseUrl: this.baseUrl, time: Date.now(), ...what };
     try {
-      return JSON.parse(this.storage.getItem(run.key));
+      const { keep } = await import('./kept-files.js');
+      await keep({ ...entry, options: JSON.parse(JSON.stringify(forServer(options))) });
     } catch {
-      return null;
+      // No room for it: after a reload the file has to be chosen again, as without `keepFiles`.
     }
   }
 
-  #remember({ key, uploadId, chunkSize }) {
+  /** The upload is done. A tab that waits for its turn finds the id, and by it the same answer. */
+  async #leave(run) {
+    if (run.key && !(await awaited(run.key))) await this.#forget(run);
+  }
+
+  async #forget({ key }) {
     if (!key) return;
+    this.storage?.removeItem(key);
+    if (!this.keepFiles) return;
     try {
-      this.storage.setItem(key, JSON.stringify({ uploadId, chunkSize, time: Date.now() }));
-      removeOld(this.storage);
+      await (await import('./kept-files.js')).drop(key);
     } catch {
-      // A full or forbidden storage costs the resume after a reload, not the upload.
+      // A browser without IndexedDB has kept nothing.
     }
   }
-
-  #forget({ key }) {
-    if (key) this.storage.removeItem(key);
-  }
-}
-
-/** Settles a request's promise: JSON for success, an UploadError for the rest. */
-function settle(xhr, resolve, reject) {
-  const { status } = xhr;
-  let answer = null;
-  try {
-    answer = JSON.parse(xhr.responseText);
-  } catch {
-    // A proxy's error page, or an answer without a body.
-  }
-  if (status === 204 || (status < 300 && answer)) return resolve(answer ?? {});
-  const message = answer?.error ?? `The server answered with status ${status}.`;
-  const transient = status < 300 || RETRIED.has(status) || (status >= 500 && !FINAL.has(status));
-  const retryAfter = delayFrom(xhr.getResponseHeader('Retry-After'));
-  const code = answer?.code ?? 'http';
-  return reject(new UploadError(message, { status, code, transient, retryAfter }));
-}
-
-/** Milliseconds from a Retry-After header: seconds or a date (RFC 9110, 10.2.3). */
-function delayFrom(header) {
-  if (!header) return undefined;
-  const delay = /^\d+$/.test(header) ? header * 1000 : Date.parse(header) - Date.now();
-  return Number.isNaN(delay) ? undefined : Math.max(0, delay);
-}
-
-function statusPath(uploadId) {
-  return `/upload-status/${encodeURIComponent(uploadId)}`;
-}
-
-function chunkHeaders({ uploadId, totalChunks, chunkSize, size }, { index, start, end }) {
-  const headers = { 'Content-Type': 'application/octet-stream', 'X-Upload-Id': uploadId };
-  headers['X-Chunk-Index'] = index;
-  if (totalChunks !== undefined) headers['X-Total-Chunks'] = totalChunks;
-  if (chunkSize !== undefined) headers['X-Chunk-Size'] = chunkSize;
-  if (end > start) headers['Content-Range'] = `bytes ${start}-${end - 1}/${size ?? '*'}`;
-  return headers;
-}
-
-/** The ranges of one chunk that the server lacks; without a status, the whole chunk. */
-function missing(status, { size, chunkSize }, index) {
-  const [first, last] = [index * chunkSize, Math.min(size, (index + 1) * chunkSize)];
-  return (status?.missing ?? [[0, size]])
-    .map(([start, end]) => [Math.max(first, start), Math.min(last, end ?? size)])
-    .filter(([start, end]) => start < end)
-    .map(([start, end]) => ({ index, start, end }));
-}
-
-function total(ranges) {
-  return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-}
-
-/** Bytes per second over the last few seconds. */
-function measure(samples, loaded) {
-  const now = performance.now();
-  samples.push([now, loaded]);
-  while (samples.length > 2 && samples[0][0] < now - SPEED_SPAN) samples.shift();
-  const [since, from] = samples[0];
-  return now > since ? ((loaded - from) * 1000) / (now - since) : 0;
 }
 
 /** Did the server lose the upload, or some of it? Then its status tells what to send again. */
@@ -582,60 +556,13 @@ function forServer(options) {
 }
 
 /** A file that was changed or removed fails like a lost connection, but trying again is no use. */
-async function readable(blob) {
-  try {
-    await blob.arrayBuffer();
-  } catch {
-    const message = 'The file can no longer be read: it was changed, moved or removed.';
-    throw new UploadError(message, { code: 'unreadable' });
-  }
+function readable(blob) {
+  return blob.arrayBuffer().catch(unreadable);
 }
 
-/** Names a blob by what it is and how it begins and ends, so that the same one is known again. */
-async function fingerprint(blob, filename, baseUrl) {
-  const { name = filename, type, size, lastModified = 0 } = blob;
-  const label = [baseUrl, name, type, size, lastModified].join('\n');
-  const tail = blob.slice(Math.max(SAMPLE_SIZE, size - SAMPLE_SIZE));
-  const sample = new Blob([label, blob.slice(0, SAMPLE_SIZE), tail]);
-  return PREFIX + (await digest(await sample.arrayBuffer()));
-}
-
-async function digest(buffer) {
-  if (crypto.subtle) {
-    const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', buffer));
-    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  }
-  // Plain http has no Web Crypto; two small hashes are enough to tell one's own files apart.
-  let [left, right] = [0x811c9dc5, 0x9747b28c];
-  for (const byte of new Uint8Array(buffer)) {
-    left = Math.imul(left ^ byte, 0x01000193);
-    right = Math.imul(right ^ byte, 0x5bd1e995);
-  }
-  return [left, right].map((half) => (half >>> 0).toString(16).padStart(8, '0')).join('');
-}
-
-/** localStorage, or a memory that ends with the page where the browser forbids it. */
-function browserStorage() {
-  try {
-    localStorage.setItem(`${PREFIX}probe`, '{}');
-    localStorage.removeItem(`${PREFIX}probe`);
-    return localStorage;
-  } catch {
-    const entries = new Map();
-    return {
-      getItem: (key) => entries.get(key) ?? null,
-      setItem: (key, value) => entries.set(key, value),
-      removeItem: (key) => entries.delete(key),
-    };
-  }
-}
-
-/** Drops entries that are older than a server keeps an unfinished upload. */
-function removeOld(storage) {
-  for (const key of Object.keys(storage).filter((name) => name.startsWith(PREFIX))) {
-    const { time = 0 } = JSON.parse(storage.getItem(key));
-    if (Date.now() - time > MEMORY_SPAN) storage.removeItem(key);
-  }
+function unreadable() {
+  const message = 'The file can no longer be read: it was changed, moved or removed.';
+  throw new UploadError(message, { code: 'unreadable' });
 }
 
 export const chunkedUploader = new ChunkedUploader();
