@@ -1,21 +1,10 @@
-/**
- * Resumable uploads from a browser: one class, no dependency, no build step.
- *
- * A blob is cut into chunks, a few of them travel at a time, and only what the server does not have
- * yet is sent: after a lost connection, a reload of the page, a restart of the server.
- *
- *     import { ChunkedUploader } from './chunked-upload.js';
- *     const uploader = new ChunkedUploader({ onProgress: ({ progress }) => (bar.value = progress) });
- *     const { url } = await uploader.smartUpload(file, file.name);
- *
- * Sizes are bytes, times are milliseconds unless chunked-upload.d.ts says otherwise.
- */
+/** Resumable uploads from a browser; chunked-upload.d.ts tells each option and method. */
 
-import { chunkEngine, chunkHeaders, newId } from './chunk-engine.js';
-import { alone, awaited, browserStorage, fingerprint, recall, remember } from './upload-memory.js';
-import { PAUSED, UploadError, request, told } from './upload-request.js';
-import { Run } from './upload-run.js';
-import { ChunkSizes, MIB, backOff, delayFrom, overlap, take, total, touched } from './upload-sizes.js';
+import {
+  PAUSED, Run, UploadError, alone, awaited, browserStorage, fingerprint, hex, recall, remember,
+  request, told,
+} from './upload-run.js';
+import { ChunkSizes, MIB, backOff, overlap, take, total, touched } from './upload-sizes.js';
 
 export { UploadError };
 
@@ -46,28 +35,24 @@ export class ChunkedUploader {
     for (const name of ['onProgress', 'onError', 'onComplete', 'onRetry']) {
       this[name] = options[name] ?? (() => {});
     }
-    this.#engine = options.engine ?? chunkEngine;
+    this.#engine = options.engine ?? chunks;
   }
 
-  /** A new id with 128 random bits: who does not know it cannot touch the upload. */
   generateUploadId() {
     return newId();
   }
 
-  /** The slices of `blob`, in order; all but the last have `chunkSize` bytes. */
   createChunks(blob, chunkSize = this.chunkSize ?? MIB) {
     const count = Math.ceil(blob.size / chunkSize);
     const slice = (_, index) => blob.slice(index * chunkSize, (index + 1) * chunkSize);
     return Array.from({ length: count }, slice);
   }
 
-  /** Direct for a small blob, in chunks for a big one. */
   smartUpload(blob, filename, options = {}) {
     const direct = blob.size <= (options.chunkThreshold ?? 5 * MIB);
     return this[direct ? 'uploadDirect' : 'upload'](blob, filename, options);
   }
 
-  /** The whole blob in one request; a lost connection sends it again from its start. */
   uploadDirect(blob, filename = blob.name ?? '', options = {}) {
     return this.#track(new Run(blob, filename, options), (run) => this.#direct(run));
   }
@@ -78,14 +63,12 @@ export class ChunkedUploader {
     return this.#track(new Run(blob, filename, options), (run) => this.#chunked(run));
   }
 
-  /** One chunk in one request, without a retry. `position` says where its bytes belong. */
   async uploadChunk(chunk, index, uploadId, totalChunks, { start, chunkSize, total: size } = {}) {
     const common = { uploadId, totalChunks, chunkSize, size };
     const headers = chunkHeaders(common, { index, start, end: start + chunk.size });
     return told(await this.#request(null, 'PUT', '/upload-chunk', { headers, body: chunk }));
   }
 
-  /** `{exists: true, ...status}` or `{exists: false}`, with `error` when the server did not say. */
   async checkUploadStatus(uploadId) {
     try {
       const run = Object.assign(new Run(), { uploadId });
@@ -96,31 +79,25 @@ export class ChunkedUploader {
     }
   }
 
-  /** Makes one file of an upload's chunks; asking again gives the same answer. */
   finalizeUpload(uploadId, filename, options = {}) {
-    return chunkEngine.finish(this.#call, null, { uploadId, filename, options: forServer(options) });
+    return chunks.finish(this.#call, null, { uploadId, filename, options: forServer(options) });
   }
 
-  /** What is kept of unfinished uploads with `keepFiles`, also from before a reload. */
   async unfinished() {
-    const entries = await (await import('./kept-files.js')).kept();
-    return entries.filter(({ baseUrl }) => baseUrl === this.baseUrl);
+    return (await keeper()).kept(this.baseUrl);
   }
 
-  /** Goes on with an entry of `unfinished()`; a file handle may ask the user, so call it from a click. */
   async restore(entry) {
-    const file = await (await import('./kept-files.js')).fileOf(entry);
+    const file = await (await keeper()).fileOf(entry);
     return this.upload(file, entry.filename, { ...entry.options, handle: entry.handle });
   }
 
-  /** Forgets an entry of `unfinished()` and deletes what the server has of it. */
   async discard({ key }) {
     const { uploadId } = (this.storage && recall(this.storage, key)) ?? {};
     await this.#forget({ key });
     if (uploadId) await this.#delete(uploadId);
   }
 
-  /** Stops sending until `resume()`; what was sent is kept. Without an id: every upload. */
   pause(uploadId) {
     for (const run of this.#find(uploadId)) {
       run.paused = true;
@@ -128,7 +105,6 @@ export class ChunkedUploader {
     }
   }
 
-  /** Goes on after `pause()`; also ends a wait before the next try. */
   resume(uploadId) {
     for (const run of this.#find(uploadId)) {
       run.paused = false;
@@ -136,13 +112,11 @@ export class ChunkedUploader {
     }
   }
 
-  /** Gives up here; the server keeps what it has, and the same blob can go on from there. */
   abort(uploadId) {
     const reason = new DOMException('The upload was stopped.', 'AbortError');
     for (const run of this.#find(uploadId)) run.stop(reason);
   }
 
-  /** Gives up and deletes what the server has, and calls its processing off. */
   async cancel(uploadId) {
     const runs = this.#find(uploadId);
     this.abort(uploadId);
@@ -216,18 +190,8 @@ export class ChunkedUploader {
     if (!answer.status_url) return answer;
     const { followJob } = await import('./follow-job.js');
     run.job = new URL(answer.status_url, this.#place()).href;
-    const ask = () =>
-      this.#persist(run, async () => {
-        const { json, header } = await this.#request(run, 'GET', run.job);
-        return { json, retryAfter: delayFrom(header('Retry-After')) };
-      });
-    const job = await followJob(run, ask, ({ progress }) => {
-      run.processed = progress ?? null;
-      this.#progress(run, 'processing');
-    });
-    if (!job) return answer;
-    const { state, results, error } = job;
-    return { ...answer, processed: state === 'done', state, results, processingError: error ?? null };
+    const ask = () => this.#persist(run, () => this.#request(run, 'GET', run.job));
+    return followJob(run, answer, ask, () => this.#progress(run, 'processing'));
   }
 
   #place() {
@@ -255,20 +219,24 @@ export class ChunkedUploader {
 
   async #send(run, limits) {
     const remembered = run.key ? recall(this.storage, run.key) : null;
-    const { chunkSize: wished, partSize: part, maxChunkSize, maxChunks } = limits;
-    const fixed = this.chunkSize ? Math.min(this.chunkSize, maxChunkSize ?? Infinity) : undefined;
+    const { chunkSize: wished, partSize: part, maxChunks } = limits;
+    const most = limits.maxChunkSize ?? undefined;
+    const fixed = this.chunkSize ? Math.min(this.chunkSize, most ?? Infinity) : undefined;
     run.chunkSize = remembered ? remembered.chunkSize : fixed;
-    const bounds = { wished, part, maxChunks, most: maxChunkSize ?? undefined, total: run.size };
+    const bounds = { wished, part, maxChunks, most, total: run.size };
     const sizes = new ChunkSizes({ ...bounds, fixed: run.chunkSize ?? fixed, checked: this.checksum });
     run.sizes = sizes;
     if (sizes.fixed) run.totalChunks = Math.ceil(run.size / sizes.fixed);
     run.uploadId = remembered?.uploadId;
-    const digest = this.#digest(run);
+    const digest = this.digest && this.#engine === chunks ? this.#digest(run) : null;
+    digest?.catch(() => {});
     for (let round = 1, known = Boolean(remembered); ; round += 1) {
       const status = known ? await this.#persist(run, () => this.#status(run)) : null;
       if (!status) await this.#persist(run, () => this.#open(run));
       if (run.key) remember(this.storage, run.key, run);
-      await this.#keep(run);
+      if (run.key && this.keepFiles) {
+        await (await keeper()).keep(run, this.baseUrl, forServer(run.options));
+      }
       try {
         await this.#sendAll(run, status);
         const answer = await this.#finish(run, digest);
@@ -290,17 +258,11 @@ export class ChunkedUploader {
   }
 
   /** The digest of the whole file, worked out while its bytes travel. */
-  #digest(run) {
-    if (!this.digest || this.#engine !== chunkEngine) return null;
+  async #digest(run) {
     run.hashing = new AbortController();
-    const state = { ready: false };
-    const work = async () => {
-      const { digestOf } = await import('./file-digest.js');
-      return digestOf(run.blob, run.hashing.signal);
-    };
-    state.value = work().finally(() => (state.ready = true));
-    state.value.catch(() => {});
-    return state;
+    const { digestOf } = await import('./file-digest.js');
+    run.digest = await digestOf(run.blob, run.hashing.signal);
+    return run.digest;
   }
 
   async #finish(run, digest) {
@@ -309,8 +271,8 @@ export class ChunkedUploader {
     const options = forServer(run.options);
     const order = { uploadId, filename, options, totalChunks, totalSize };
     if (digest) {
-      if (!digest.ready) this.#progress(run, 'hashing');
-      order.digest = `sha256:${await digest.value}`;
+      if (!run.digest) this.#progress(run, 'hashing');
+      order.digest = `sha256:${await digest.catch(unreadable)}`;
       await run.ready();
     }
     this.#progress(run, 'finalizing');
@@ -513,20 +475,6 @@ export class ChunkedUploader {
     this.onProgress(run.figures(phase, chunkIndex));
   }
 
-  /** Keeps the file itself, or the way to it, until the upload is done. */
-  async #keep({ key, blob, filename, options, uploadId, size }) {
-    if (!key || !this.keepFiles) return;
-    const { handle } = options;
-    const what = handle ? { handle } : { blob };
-    const entry = { key, filename, size, uploadId, baseUrl: this.baseUrl, time: Date.now(), ...what };
-    try {
-      const { keep } = await import('./kept-files.js');
-      await keep({ ...entry, options: JSON.parse(JSON.stringify(forServer(options))) });
-    } catch {
-      // No room for it: after a reload the file has to be chosen again, as without `keepFiles`.
-    }
-  }
-
   /** The upload is done. A tab that waits for its turn finds the id, and by it the same answer. */
   async #leave(run) {
     if (run.key && !(await awaited(run.key))) await this.#forget(run);
@@ -535,13 +483,12 @@ export class ChunkedUploader {
   async #forget({ key }) {
     if (!key) return;
     this.storage?.removeItem(key);
-    if (!this.keepFiles) return;
-    try {
-      await (await import('./kept-files.js')).drop(key);
-    } catch {
-      // A browser without IndexedDB has kept nothing.
-    }
+    if (this.keepFiles) await (await keeper()).drop(key);
   }
+}
+
+function keeper() {
+  return import('./kept-files.js');
 }
 
 /** Did the server lose the upload, or some of it? Then its status tells what to send again. */
@@ -564,5 +511,61 @@ function unreadable() {
   const message = 'The file can no longer be read: it was changed, moved or removed.';
   throw new UploadError(message, { code: 'unreadable' });
 }
+
+/** A new id with 128 random bits: who does not know it cannot touch the upload. */
+function newId() {
+  const text = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))));
+  return `upload_${text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`;
+}
+
+function statusPath(uploadId) {
+  return `/upload-status/${encodeURIComponent(uploadId)}`;
+}
+
+/** The headers of one chunk; `sum` is the SHA-256 of its bytes. */
+function chunkHeaders({ uploadId, totalChunks, chunkSize, size }, { index, start, end, sum }) {
+  const headers = { 'Content-Type': 'application/octet-stream', 'X-Upload-Id': uploadId };
+  if (index !== undefined) headers['X-Chunk-Index'] = index;
+  if (totalChunks !== undefined) headers['X-Total-Chunks'] = totalChunks;
+  if (chunkSize !== undefined) headers['X-Chunk-Size'] = chunkSize;
+  if (end > start) headers['Content-Range'] = `bytes ${start}-${end - 1}/${size ?? '*'}`;
+  if (sum) headers['X-Chunk-Digest'] = `sha256:${hex(sum)}`;
+  return headers;
+}
+
+const chunks = {
+  lanes: Infinity,
+  algorithm: 'SHA-256',
+  async limits(call, run) {
+    return told(await call(run, 'GET', '/upload-config'));
+  },
+  async open(call, run) {
+    run.uploadId = newId();
+  },
+  async status(call, run) {
+    return told(await call(run, 'GET', statusPath(run.uploadId)));
+  },
+  async put(call, run, { index, start, end, sum }, body, onSent) {
+    const { uploadId, chunkSize, size } = run;
+    // Chunks of changing sizes have no number: their positions say all.
+    const numbered = chunkSize ? { index, totalChunks: run.totalChunks } : {};
+    const common = { uploadId, chunkSize, size, totalChunks: numbered.totalChunks };
+    const headers = chunkHeaders(common, { index: numbered.index, start, end, sum });
+    return told(await call(run, 'PUT', '/upload-chunk', { headers, body, onSent }));
+  },
+  async finish(call, run, order) {
+    const headers = { 'Content-Type': 'application/json' };
+    const body = JSON.stringify(order);
+    return told(await call(run, 'POST', '/finalize-upload', { headers, body }));
+  },
+  async direct(call, run, options, onSent) {
+    const form = new FormData();
+    form.append('options', JSON.stringify(options));
+    form.append('filename', run.filename);
+    form.append('file', run.blob, run.filename || 'blob');
+    return told(await call(run, 'POST', '/process-video-chunks', { body: form, onSent }));
+  },
+  discard: (call, run) => call(run, 'DELETE', statusPath(run.uploadId)),
+};
 
 export const chunkedUploader = new ChunkedUploader();

@@ -26,17 +26,30 @@ async function transact(mode, work) {
   }
 }
 
-/** A handle costs nothing; a blob is copied by the browser, and a full disk refuses it. */
-export function keep(entry) {
-  return transact('readwrite', (store) => store.put(entry));
+/** Keeps a run's file handle, which costs nothing, or its blob, which the browser copies. */
+export async function keep({ key, blob, filename, options: { handle }, size }, baseUrl, options) {
+  const what = handle ? { handle } : { blob };
+  const told = JSON.parse(JSON.stringify(options));
+  const entry = { key, filename, size, baseUrl, time: Date.now(), options: told, ...what };
+  try {
+    await transact('readwrite', (store) => store.put(entry));
+  } catch {
+    // No room for it: after a reload the file has to be chosen again.
+  }
 }
 
-export function drop(key) {
-  return transact('readwrite', (store) => store.delete(key));
+export async function drop(key) {
+  try {
+    await transact('readwrite', (store) => store.delete(key));
+  } catch {
+    // A browser without IndexedDB has kept nothing.
+  }
 }
 
-export function kept() {
-  return transact('readonly', (store) => store.getAll());
+/** The entries for one server, oldest first. */
+export async function kept(baseUrl) {
+  const entries = await transact('readonly', (store) => store.getAll());
+  return entries.filter((entry) => entry.baseUrl === baseUrl).sort((a, b) => a.time - b.time);
 }
 
 /** The file of an entry. A handle may need the user's leave: call it from a click. */

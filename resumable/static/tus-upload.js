@@ -1,7 +1,6 @@
 /** Uploads to any tus 1.0.0 server, with the pauses, retries, memory and figures of `ChunkedUploader`. */
 
-import { ChunkedUploader } from './chunked-upload.js';
-import { UploadError } from './upload-request.js';
+import { ChunkedUploader, UploadError } from './chunked-upload.js';
 
 const VERSION = { 'Tus-Resumable': '1.0.0' };
 

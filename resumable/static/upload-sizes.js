@@ -42,14 +42,14 @@ export function touched(ranges, size) {
 
 /** Chunks of one `fixed` size, or of sizes that the line can carry in a few seconds. */
 export class ChunkSizes {
-  constructor({ fixed, wished, part, most, total: length = 0, maxChunks, checked = false } = {}) {
+  constructor({ fixed, wished = MIB, part, most = MOST, total: length = 0, maxChunks, checked } = {}) {
     this.fixed = fixed;
     this.part = part || 1;
     // With a checksum nothing of a chunk that was cut is kept: big ones would be dear.
-    this.most = Math.min(most ?? Infinity, checked ? MOST / 4 : MOST);
-    this.least = Math.min(this.most, Math.max(LEAST, Math.ceil(length / (maxChunks || Infinity))));
-    this.size = fixed ?? Math.min(this.most, Math.max(wished ? Math.min(wished, MIB) : MIB, length / (maxChunks || Infinity)));
-    this.size = Math.ceil(this.size);
+    this.most = Math.min(most, checked ? MOST / 4 : MOST);
+    const fewest = Math.ceil(length / (maxChunks || Infinity));
+    this.least = Math.min(this.most, Math.max(LEAST, fewest));
+    this.size = fixed ?? Math.min(this.most, Math.max(Math.min(wished, MIB), fewest));
   }
 
   /** Where a chunk that begins at `start` ends: at a border of the storage's parts, if it can. */
