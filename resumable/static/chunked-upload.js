@@ -84,11 +84,11 @@ export class ChunkedUploader {
   }
 
   async unfinished() {
-    return (await keeper()).kept(this.baseUrl);
+    return (await later('kept-files')).kept(this.baseUrl);
   }
 
   async restore(entry) {
-    const file = await (await keeper()).fileOf(entry);
+    const file = await (await later('kept-files')).fileOf(entry);
     return this.upload(file, entry.filename, { ...entry.options, handle: entry.handle });
   }
 
@@ -188,7 +188,7 @@ export class ChunkedUploader {
   /** The answer again, with what the server has made of the file by then. */
   async #processed(run, answer) {
     if (!answer.status_url) return answer;
-    const { followJob } = await import('./follow-job.js');
+    const { followJob } = await later('follow-job');
     run.job = new URL(answer.status_url, this.#place()).href;
     const ask = () => this.#persist(run, () => this.#request(run, 'GET', run.job));
     return followJob(run, answer, ask, () => this.#progress(run, 'processing'));
@@ -235,7 +235,7 @@ export class ChunkedUploader {
       if (!status) await this.#persist(run, () => this.#open(run));
       if (run.key) remember(this.storage, run.key, run);
       if (run.key && this.keepFiles) {
-        await (await keeper()).keep(run, this.baseUrl, forServer(run.options));
+        await (await later('kept-files')).keep(run, this.baseUrl, forServer(run.options));
       }
       try {
         await this.#sendAll(run, status);
@@ -260,7 +260,7 @@ export class ChunkedUploader {
   /** The digest of the whole file, worked out while its bytes travel. */
   async #digest(run) {
     run.hashing = new AbortController();
-    const { digestOf } = await import('./file-digest.js');
+    const { digestOf } = await later('file-digest');
     run.digest = await digestOf(run.blob, run.hashing.signal);
     return run.digest;
   }
@@ -483,12 +483,13 @@ export class ChunkedUploader {
   async #forget({ key }) {
     if (!key) return;
     this.storage?.removeItem(key);
-    if (this.keepFiles) await (await keeper()).drop(key);
+    if (this.keepFiles) await (await later('kept-files')).drop(key);
   }
 }
 
-function keeper() {
-  return import('./kept-files.js');
+/** What few pages need is loaded when it is needed; the name is no literal, lest it be preloaded. */
+function later(name) {
+  return import(`./${name}.js`);
 }
 
 /** Did the server lose the upload, or some of it? Then its status tells what to send again. */
