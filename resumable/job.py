@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any, Self
+from urllib.parse import quote
 
 
 class JobState(Enum):
@@ -85,6 +86,11 @@ class Made:
     size: int
     content_type: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Where it is downloaded, below the prefix."""
+        return f"/recordings/{self.token}/{quote(self.filename, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)

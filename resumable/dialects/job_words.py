@@ -75,10 +75,9 @@ def _results(request: Request, job: JobStatus) -> list[dict[str, Any]]:
 
 
 def _made(request: Request, made: Made) -> dict[str, Any]:
-    path = f"/recordings/{made.token}/{quote(made.filename, safe='')}"
     return {
-        "path": path,
-        "url": _below(request, path),
+        "path": made.path,
+        "url": _below(request, made.path),
         "filename": made.filename,
         "size": made.size,
         "type": made.content_type,

@@ -20,6 +20,9 @@ from resumable.processing import find_program
 LEASE_SECONDS = 8.0
 POLL_SECONDS = 2.0
 IDLE_SECONDS = 4.0
+# Whoever does not hear of a job's end is told again after 2, 4, 8, ... seconds, for a day.
+_TOLD_AGAIN_SECONDS = 300.0
+_TOLD_FOR_SECONDS = 86_400.0
 # A queue of somebody else's may have lost it.
 _HANDED_ON_SECONDS = 30.0
 _log = logging.getLogger("resumable")
@@ -62,6 +65,8 @@ class Workplace:
         self._lookout = lookout or Lookout()
         self._attempts: dict[str, Attempt] = {}
         self._handed_on: dict[tuple[str, int], float] = {}
+        # How often a job's end was told for nothing, and when it may be told again.
+        self._unheard: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -119,12 +124,37 @@ class Workplace:
     def _heard(self, status: JobStatus) -> bool:
         if self._processing.ended is None:
             return True
+        id = status.job.id
+        with self._lock:
+            times, due = self._unheard.get(id, (0, 0.0))
+        if time.monotonic() < due:
+            return False
         try:
             self._processing.ended(status)
-        except Exception:
-            _log.exception("the hook for ended jobs failed; it will be told again")
-            return False
+        except Exception as error:
+            return not self._tells_again(status, times + 1, error)
+        with self._lock:
+            self._unheard.pop(id, None)
         return True
+
+    def _tells_again(self, status: JobStatus, times: int, error: Exception) -> bool:
+        """Whether a hook that failed is to hear of this end once more."""
+        id = status.job.id
+        assert status.ending is not None
+        gives_up = self._jobs.clock() - status.ending.ended > _TOLD_FOR_SECONDS
+        rest = min(2.0 ** min(times, 16), _TOLD_AGAIN_SECONDS)
+        with self._lock:
+            if gives_up:
+                self._unheard.pop(id, None)
+            else:
+                self._unheard[id] = times, time.monotonic() + rest
+        _log.warning(
+            "the hook for ended jobs did not hear of %s: %s",
+            id[:6],
+            "it is not told again" if gives_up else f"told again in {rest:.0f} seconds",
+            exc_info=error,
+        )
+        return not gives_up
 
     # ------------------------------------------------------------ all jobs
 
@@ -134,7 +164,7 @@ class Workplace:
         With `hand_on` nothing is done here: whoever is given a job's id sees to it.
         """
         known = self._jobs.open()
-        self._lookout.forget_others({job.id for job in known})
+        self._forget_others({job.id for job in known})
         for job in known:
             if self._closed:
                 break
@@ -147,6 +177,13 @@ class Workplace:
                 self._jobs.give_up(job)
                 hand_on(job.id)
         return bool(known)
+
+    def _forget_others(self, ids: set[str]) -> None:
+        """Those that have ended meanwhile."""
+        self._lookout.forget_others(ids)
+        with self._lock:
+            for id in self._unheard.keys() - ids:
+                del self._unheard[id]
 
     def _is_due(self, job: OpenJob) -> bool:
         """Whoever has a new job is given time to begin; of one whose worker died nobody knows."""
