@@ -206,7 +206,7 @@ class Engine:
         if not self._deleting:
             raise Forbidden("Deleting is switched off.")
         finished = self._readable(operation.token, caller)
-        self._registry.authorize(caller, "delete", finished)
+        self._registry.authorize(caller, "delete", finished, "Recording")
         self.delete(finished)
         return Cancelled()
 

@@ -186,10 +186,17 @@ class Registry:
             if status.upload.owner == caller.owner and not status.ended
         ]
 
-    def authorize(self, caller: Caller, action: str, subject: Upload | Finished | None) -> None:
-        """Ask the host. A refusal to act on something looks like its absence."""
+    def authorize(
+        self,
+        caller: Caller,
+        action: str,
+        subject: Upload | Finished | None,
+        what: str | None = None,
+    ) -> None:
+        """Ask the host. A refusal to act on something looks like its absence, in the same words."""
         if caller.trusted or self.hooks.authorize(caller, action, subject):
             return
         if action in ("create", "list"):
             raise Forbidden("You may not do this.")
-        raise NotFound("Recording not found" if action == "download" else "Upload not found")
+        what = what or ("Recording" if action == "download" else "Upload")
+        raise NotFound(f"{what} not found")

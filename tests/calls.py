@@ -133,6 +133,8 @@ def _check(method: str, answer: Answer, pieces: list[bytes]) -> None:
     elif method == "HEAD":
         assert answer.body == b""
         assert "content-length" in answer.headers
+    elif answer.headers["content-type"].startswith("text/event-stream"):
+        assert "content-length" not in answer.headers
     else:
         assert int(answer.headers["content-length"]) == len(answer.body)
 

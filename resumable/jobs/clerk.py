@@ -44,7 +44,7 @@ class Clerk:
         finished = self._registry.store.find(checked_id(operation.token, "Recording"))
         if finished is None or not finished.listed or not may_read(finished.owner, caller):
             raise NotFound("Recording not found")
-        self._registry.authorize(caller, "process", finished)
+        self._registry.authorize(caller, "process", finished, "Recording")
         return Working(desk.again(finished, operation.options), finished, begun=True)
 
     def _known(
@@ -54,7 +54,7 @@ class Clerk:
         if status is None or not may_read(status.job.owner, caller):
             raise NotFound("Job not found")
         original = self._registry.store.find(status.job.original)
-        self._registry.authorize(caller, action, original)
+        self._registry.authorize(caller, action, original, "Job")
         return status, original
 
 
