@@ -101,9 +101,7 @@ def test_chunks_with_a_checksum(lab: Lab, make_bytes: MakeBytes) -> None:
     assert all(digest.startswith("sha256:") and len(digest) == 71 for digest in digests)
 
 
-def test_a_chunk_that_was_garbled_on_the_way_is_sent_again(
-    lab: Lab, make_bytes: MakeBytes
-) -> None:
+def test_a_chunk_that_was_garbled_on_the_way_is_sent_again(lab: Lab, make_bytes: MakeBytes) -> None:
     data = lab.give("clip.webm", make_bytes(MIB))
     lab.page.evaluate(
         """() => {
@@ -218,9 +216,7 @@ def test_uploads_over_a_line_that_is_cut_at_random(lab: Lab) -> None:
 
 
 @pytest.mark.chaos
-def test_100_uploads_over_a_line_that_is_cut_at_random(
-    own_lab: Lab, record_figure: Record
-) -> None:
+def test_100_uploads_over_a_line_that_is_cut_at_random(own_lab: Lab, record_figure: Record) -> None:
     dice = random.Random(100)
     lengths = [dice.randrange(20_000_000, 200_000_000) for _ in range(100)]
     own_lab.page.context.set_default_timeout(0)
@@ -228,7 +224,7 @@ def test_100_uploads_over_a_line_that_is_cut_at_random(
     waste = wired / length - 1
     assert waste <= 0.15
     record_figure(
-        "Browser uploads of 20 to 200 MB, each connection cut at random (mean 8 MB), 5 % of answers lost",
+        "Browser uploads of 20 to 200 MB, lines cut at random (mean 8 MB), 5 % of answers lost",
         f"100 of 100 exact, {length / 1e9:.1f} GB, {cuts} cuts, {swallowed} answers lost: "
         f"{100 * waste:.1f} % sent twice",
     )
