@@ -35,6 +35,7 @@ export class LiveRecorder extends EventTarget {
   #recorder = null;
   #line = null;
   #most = Infinity;
+  #widest = 0;
   #work = Promise.resolve();
   #ended = local.deferred();
   #settled = local.deferred();
@@ -271,10 +272,13 @@ export class LiveRecorder extends EventTarget {
       this.#line.push(blob, start);
       this.#tell('progress');
     });
-    if (end + 2 * blob.size > this.#most) this.#full();
+    this.#widest = Math.max(this.#widest, blob.size);
+    if (end + 2 * this.#widest > this.#most) this.#full();
   }
 
   #full() {
+    // The last slice comes after the stop.
+    if (this.#recorder.state === 'inactive') return;
     const message = 'The server takes no more: the recording has ended.';
     this.#tell('warning', { error: new DOMException(message, 'QuotaExceededError') });
     this.stop().catch(() => {});

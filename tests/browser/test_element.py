@@ -215,7 +215,8 @@ def test_tus_goes_on_after_a_reload(element: Element, make_bytes: MakeBytes) -> 
     element.in_state("done")
     assert element.finished() == data
     assert element.proxy.seen("POST", "/files") == []
-    assert sum(e.body_bytes for e in element.proxy.exchanges if e.method == "PATCH") <= 3 * CHUNK
+    again = sum(e.body_bytes for e in element.proxy.exchanges if e.method == "PATCH")
+    assert again <= 4 * CHUNK, "more than the rest, and once more the chunk that was cut"
 
 
 def test_kept_files_go_on_by_themselves_and_are_forgotten(

@@ -245,7 +245,7 @@ def test_without_a_network_the_slices_wait_here(studio: Studio) -> None:
 
 @pytest.mark.parametrize(
     ("spoilt", "arrived"),
-    [(Cut(after=100), 100), (Swallow(), None), (refusal(503, Retry_After="0"), 0)],
+    [(Cut(after=10), 10), (Swallow(), None), (refusal(503, Retry_After="0"), 0)],
 )
 def test_a_chunk_that_is_lost_is_sent_again_from_where_it_broke(
     studio: Studio, spoilt: Action, arrived: int | None
