@@ -124,6 +124,11 @@ class HttpProxy:
         for thread in self._threads:
             thread.join(PATIENCE)
 
+    def narrow(self) -> int:
+        """From now on a connection buffers little; the bytes that can wait in it unread."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        return self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
     @property
     def chunks(self) -> list[Exchange]:
         """The chunk requests so far."""

@@ -1,4 +1,4 @@
-"""`ChunkedUploader` beyond one page: files kept over a reload, two tabs, jobs, a server that is gone."""
+"""`ChunkedUploader` beyond one page: kept files, two tabs, jobs, a server that is gone, tus."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from resumable.processing.program import find_program
 from resumable.errors import UploadError as ResumableError
+from resumable.processing import find_program
 from tests.browser.conftest import CHUNK, Lab, MakeBytes, until
 from tests.browser.demo_server import DemoServer
 from tests.browser.http_proxy import Hold, is_chunk, once, refusal
