@@ -23,8 +23,9 @@ IDLE_SECONDS = 4.0
 # Whoever does not hear of a job's end is told again after 2, 4, 8, ... seconds, for a day.
 _TOLD_AGAIN_SECONDS = 300.0
 _TOLD_FOR_SECONDS = 86_400.0
-# A queue of somebody else's may have lost it.
-_HANDED_ON_SECONDS = 30.0
+# A queue of somebody else's may have lost it, or be long: handed on again after 10, 20, 40, ...
+_HANDED_ON_SECONDS = 10.0
+_LONGEST_SECONDS = 600.0
 _log = logging.getLogger("resumable")
 
 
@@ -64,7 +65,8 @@ class Workplace:
         self._processing = processing
         self._lookout = lookout or Lookout()
         self._attempts: dict[str, Attempt] = {}
-        self._handed_on: dict[tuple[str, int], float] = {}
+        # For each attempt: when it may be handed on again, and how long it waits after that.
+        self._handed_on: dict[tuple[str, int], tuple[float, float]] = {}
         # How often a job's end was told for nothing, and when it may be told again.
         self._unheard: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
@@ -184,19 +186,18 @@ class Workplace:
         with self._lock:
             for id in self._unheard.keys() - ids:
                 del self._unheard[id]
+            for key in [key for key in self._handed_on if key[0] not in ids]:
+                del self._handed_on[key]
 
     def _is_due(self, job: OpenJob) -> bool:
         """Whoever has a new job is given time to begin; of one whose worker died nobody knows."""
         now, key = time.monotonic(), (job.id, job.attempt)
         with self._lock:
-            handed_on = self._handed_on.get(key)
-            if handed_on is None:
-                self._handed_on[key] = now
-                return job.attempt > 0
-            if now - handed_on < _HANDED_ON_SECONDS:
+            due, rest = self._handed_on.get(key, (None, _HANDED_ON_SECONDS))
+            if due is not None and now < due:
                 return False
-            self._handed_on[key] = now
-        return True
+            self._handed_on[key] = now + rest, min(2 * rest, _LONGEST_SECONDS)
+        return due is not None or job.attempt > 0
 
     def stop(self, id: str) -> None:
         """End the attempt at a job that was called off, if it is made here."""

@@ -12,7 +12,7 @@ from resumable.processing.work import Outcome, Work
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The facts of the recording as it was sent, under "source"."""
+    """The facts of the recording as it was sent, under "source"; its seconds under "duration"."""
 
     name: ClassVar[str] = "probe"
     share: ClassVar[float] = 0.3
@@ -21,7 +21,7 @@ class Probe:
     def __call__(self, work: Work) -> Outcome:
         facts = work.facts.as_dict()
         work.report(1.0, 0.0)
-        return Outcome(facts={"source": facts})
+        return Outcome(facts={"source": facts, "duration": work.facts.duration})
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def test_a_recording_becomes_what_was_wished(site: Make) -> None:
     (entry,) = here.ask("GET", "/recordings").json["recordings"]
     assert entry["path"] == told["original"]["path"]
     assert entry["results"] == told["results"]
-    assert here.job(told["job"])["facts"]["source"]["duration"] == pytest.approx(4.98, abs=0.1)
+    assert here.job(told["job"])["facts"]["duration"] == pytest.approx(4.98, abs=0.1)
 
 
 def test_texts_find_their_files_by_relative_names(site: Make) -> None:
