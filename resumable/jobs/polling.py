@@ -160,8 +160,8 @@ class Workplace:
 
     # ------------------------------------------------------------ all jobs
 
-    def round(self, hand_on: Callable[[str], object] | None = None) -> bool:
-        """One look at all jobs and work on the first that waits; whether any is open.
+    def round(self, hand_on: Callable[[str], object] | None = None) -> float:
+        """One look at all jobs and work on the first that waits; seconds to rest until the next.
 
         With `hand_on` nothing is done here: whoever is given a job's id sees to it.
         """
@@ -174,11 +174,12 @@ class Workplace:
                 continue
             if hand_on is None:
                 if self._work(job):
-                    return True
+                    # No job waits while a worker rests.
+                    return 0.0
             elif self._is_due(job):
                 self._jobs.give_up(job)
                 hand_on(job.id)
-        return bool(known)
+        return POLL_SECONDS if known else IDLE_SECONDS
 
     def _forget_others(self, ids: set[str]) -> None:
         """Those that have ended meanwhile."""
@@ -219,12 +220,12 @@ class Workplace:
         """Rounds without end, until `close`; `wake` begins the next one at once."""
         while not self._closed:
             try:
-                busy = self.round(hand_on)
+                rest = self.round(hand_on)
             except UploadError as error:
                 _log.warning("the jobs cannot be read: %s", error.message)
-                busy = False
+                rest = IDLE_SECONDS
             except Exception:
                 _log.exception("unexpected trouble with a job")
-                busy = True
-            wake.wait(POLL_SECONDS if busy else IDLE_SECONDS)
+                rest = POLL_SECONDS
+            wake.wait(rest)
             wake.clear()

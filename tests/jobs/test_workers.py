@@ -252,14 +252,28 @@ def test_a_worker_that_is_stopped_gives_its_job_back(tmp_path: Path) -> None:
         here.check_nothing_left()
 
 
-def test_many_jobs_on_two_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("jobs", "wishes"),
+    [(50, {"sha256": True}), pytest.param(50, {"poster": True}, marks=pytest.mark.chaos)],
+    ids=["digests", "posters"],
+)
+def test_fifty_jobs_on_two_workers(tmp_path: Path, jobs: int, wishes: dict[str, Any]) -> None:
+    """Each is published once, and no worker rests while a job waits."""
     with world(tmp_path, run="0", slow=0.05) as here:
-        for _ in range(12):
-            here.upload(probe=True, poster=True)
+        for _ in range(jobs):
+            here.upload(**wishes)
         with worker(here, "worker"), worker(here, "worker"):
-            for job in here.jobs:
-                here.wait(job)
-            until(lambda: len(here.ended()) == 12)
+            until(here.begun)
+            began = time.monotonic()
+            until(lambda: len(here.ended()) >= jobs, 120)
+            took = time.monotonic() - began
+            told = [here.status(job) for job in here.jobs]
         assert sorted(line[0] for line in here.ended()) == sorted(here.jobs)
-        assert len(set(here.begun())) == 2
+        assert {(one["state"], one["attempt"]) for one in told} == {("done", 1)}
+        begun = here.begun()
+        shares = sorted(begun.count(one) for one in set(begun))
+        assert (len(begun), len(shares)) == (jobs, 2)
+        assert shares[0] > jobs / 5
+        # With a rest behind each it were 50 seconds.
+        assert took < jobs / 2
         here.check_nothing_left()
