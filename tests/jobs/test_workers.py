@@ -252,6 +252,22 @@ def test_a_worker_that_is_stopped_gives_its_job_back(tmp_path: Path) -> None:
         here.check_nothing_left()
 
 
+def test_events_arrive_while_the_job_goes_on(tmp_path: Path) -> None:
+    with world(tmp_path, run="1", slow=2) as here:
+        job = here.upload(sha256=True)
+        asked = Request(f"{here.address}/jobs/{job}", headers={"Accept": "text/event-stream"})
+        moments = []
+        with urlopen(asked, timeout=30) as events:
+            assert events.headers["Content-Type"].startswith("text/event-stream")
+            for line in events:
+                if line.startswith(b"data: "):
+                    moments.append((json.loads(line[6:])["state"], time.monotonic()))
+        states = [state for state, _ in moments]
+        assert states[-1] == "done"
+        assert "running" in states
+        assert moments[-1][1] - moments[0][1] > 1
+
+
 @pytest.mark.parametrize(
     ("jobs", "wishes"),
     [(50, {"sha256": True}), pytest.param(50, {"poster": True}, marks=pytest.mark.chaos)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from tests.storage.server import StorageServer
 
 RECORDING = Path(__file__).parent.parent / "fixtures" / "camera_vp8.webm"
 FAST = VideoSettings(preset="ultrafast", niceness=0)
-SERVERS = ["ceph", "moto", "azurite", "gcs"]
+SERVERS = ["ceph", "moto", "azurite", "gcs", "memory"]
 
 
 @dataclass
@@ -41,6 +42,9 @@ class Hosts:
 
 @pytest.fixture(params=SERVERS)
 def hosts(request: pytest.FixtureRequest) -> Hosts:
+    if request.param == "memory":
+        # Any file system of fsspec's.
+        return Hosts(f"memory://{secrets.token_hex(6)}/prefix", {})
     server: StorageServer = request.getfixturevalue(request.param)
     bucket = server.fresh()
     return Hosts(f"{bucket.url}/prefix", bucket.options)
