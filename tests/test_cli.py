@@ -358,6 +358,17 @@ def test_demo(tmp_path: Path) -> None:
         assert process.returncode == 0
 
 
+def test_serve_processes_where_it_is_told_to(tmp_path: Path) -> None:
+    words = ["--storage", str(tmp_path / "store"), "--durability", "process"]
+    for more, told in ([], False), (["--processing"], True):
+        with started("serve", *words, *more) as (_, port):
+            assert json.loads(ask(port, "GET", "/upload-config")[1])["processing"] is told
+    missing = {"PATH": "/nowhere", "RESUMABLE_FFMPEG": "/nowhere/ffmpeg"}
+    result = CliRunner().invoke(main, ["serve", *words, "--processing"], env=missing)
+    assert result.exit_code == 1
+    assert "/nowhere/ffmpeg" in result.output
+
+
 WITHOUT_GUNICORN = """
 import sys
 sys.modules["gunicorn"] = None

@@ -83,9 +83,17 @@ def _served(command: Command) -> Command:
 @_served
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin whose pages may upload.")
 @click.option("--listing/--no-listing", default=False, help="List finished files at /recordings.")
-def serve(cors: tuple[str, ...], listing: bool, **settings: Any) -> None:
+@click.option(
+    "--processing/--no-processing",
+    default=False,
+    help="Make of recordings what their senders wish; needs ffmpeg.",
+)
+def serve(cors: tuple[str, ...], listing: bool, processing: bool, **settings: Any) -> None:
     """Take uploads at / and serve finished files under /recordings/."""
-    _run(settings, app=None, cors=cors, listing=listing)
+    shown = {"cors": cors, "listing": listing}
+    if processing:
+        shown["processing"] = _required()
+    _run(settings, app=None, **shown)
 
 
 @click.command()
@@ -94,6 +102,14 @@ def demo(**settings: Any) -> None:
     """Record the screen or drop files on a page, and see them survive a broken network."""
     shown = {"listing": True, "deleting": True, "processing": _processing()}
     _run(settings, app=demo_page, **shown)
+
+
+def _required() -> Processing:
+    try:
+        find_program()
+    except ProgramMissing as error:
+        raise click.ClickException(error.message) from None
+    return Processing()
 
 
 def _processing() -> Processing | None:
