@@ -12,7 +12,7 @@ import click
 from resumable import assets
 from resumable.cli.options import storage_options
 from resumable.errors import NoRoom, UploadError
-from resumable.http import Request
+from resumable.http import Headers, Request
 from resumable.jobs.settings import Processing
 from resumable.model import Limits
 from resumable.processing.failures import ProgramMissing
@@ -189,7 +189,8 @@ def demo_page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterab
             "404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
         )
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
-    page = assets.serve(Request("GET", "/"), "demo.html")
+    told = Headers({"Accept-Encoding": environ.get("HTTP_ACCEPT_ENCODING", "")})
+    page = assets.serve(Request("GET", "/", headers=told), "demo.html")
     assert page is not None
     assert isinstance(page.body, bytes)
     start_response("200 OK", [*page.headers, ("Content-Length", str(len(page.body)))])
