@@ -15,10 +15,11 @@ from tests.clients import npm
 STATIC = Path(resumable.__file__).with_name("static")
 TYPED = sorted(path.name.removesuffix(".d.ts") for path in STATIC.glob("*.d.ts"))
 RIGHT = """
-import { ChunkedUploader, UploadError } from 'wsgi-resumable';
+import { ChunkedUploader, UploadError, type UploadFallback } from 'wsgi-resumable';
 import { LiveRecorder } from 'wsgi-resumable/live-recorder.js';
 import { RecordingStore, StoreError, type Recording } from 'wsgi-resumable/recording-store.js';
 import { ResumableUpload } from 'wsgi-resumable/resumable-upload.js';
+import { TusUploader } from 'wsgi-resumable/tus-upload.js';
 
 export async function record(canvas: HTMLCanvasElement): Promise<string> {
   const recorder = new LiveRecorder({ options: { poster: true }, sliceDuration: 500 });
@@ -54,6 +55,17 @@ export function fill(form: HTMLFormElement): void {
 }
 
 export const uploader = new ChunkedUploader({ chunkSize: 1024 });
+
+export async function goOn(file: File, handle: FileSystemFileHandle): Promise<string[]> {
+  const onFallback = ({ blob, filename }: UploadFallback) => [blob.size, filename];
+  const asked = { keepFiles: true, checksum: true, digest: true, follow: true };
+  const keeping = new ChunkedUploader({ ...asked, onFallback });
+  const [kept] = await keeping.unfinished();
+  const fresh = () => keeping.upload(file, file.name, { handle });
+  const { url, state } = await (kept ? keeping.restore(kept) : fresh());
+  const tus = new TusUploader({ endpoint: '/files/', metadata: { album: 'Lisbon' } });
+  return [url, state ?? 'done', (await tus.upload(file)).url];
+}
 """
 WRONG = """
 import { LiveRecorder } from 'wsgi-resumable/live-recorder.js';
