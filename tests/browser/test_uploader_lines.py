@@ -255,5 +255,5 @@ def test_100_uploads_over_a_line_that_is_cut_at_random(own_lab: Lab, record_figu
         "Browser uploads of 20 to 200 MB, cut at random (mean 8 MB), 5 % of answers lost",
         f"100 of 100 exact, {done.length / 1e9:.1f} GB, {done.cuts} cuts, {done.swallowed} answers "
         f"lost: {carried:.1f} % crossed the line twice ({pushed:.1f} % left the browser twice, "
-        "most of it never out of the kernel's buffer)",
+        "by what the browser had handed to the kernel when a cut came)",
     )
