@@ -196,13 +196,13 @@ def test_both_protocols_in_bad_weather(
 
 
 def test_tus_goes_on_after_a_reload(element: Element, make_bytes: MakeBytes) -> None:
-    data, hold = make_bytes(6 * CHUNK), Hold(after=100)
+    data, hold = make_bytes(14 * CHUNK), Hold(after=100)
     patched: list[Exchange] = []
 
     def rule(exchange: Exchange) -> Any:
         if exchange.method == "PATCH":
             patched.append(exchange)
-            return hold if len(patched) == 4 else None
+            return hold if len(patched) == 12 else None
         return None
 
     element.proxy.rule = rule
@@ -216,7 +216,8 @@ def test_tus_goes_on_after_a_reload(element: Element, make_bytes: MakeBytes) -> 
     assert element.finished() == data
     assert element.proxy.seen("POST", "/files") == []
     again = sum(e.body_bytes for e in element.proxy.exchanges if e.method == "PATCH")
-    assert again <= 4 * CHUNK, "more than the rest, and once more the chunk that was cut"
+    # The rest, and once more what came while the old page's request was still open.
+    assert again <= 7 * CHUNK
 
 
 def test_kept_files_go_on_by_themselves_and_are_forgotten(
