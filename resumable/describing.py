@@ -33,7 +33,7 @@ def describe(
         owner=upload.owner,
         client_id=upload.client_id,
         options=facts.get("options", {}),
-        metadata=dict(upload.metadata),
+        metadata={**upload.metadata, **facts.get("metadata", {})},
         digest=facts.get("digest"),
         partial=upload.partial,
         original=upload.original,

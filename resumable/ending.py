@@ -266,6 +266,7 @@ def _late_facts(operation: Finish) -> dict[str, Any]:
     told: dict[str, Any] = {
         "filename": operation.filename or None,
         "options": dict(operation.options) or None,
+        "metadata": dict(operation.metadata) or None,
         "total_chunks": operation.total_chunks,
         "length": operation.length,
         "digest": str(operation.digest) if isinstance(operation.digest, Digest) else None,

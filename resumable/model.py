@@ -258,7 +258,7 @@ class Status:
 
     `touched` is the moment of the last write, by the store's clock (seconds since the epoch).
     `facts` are learned late and once: `total_chunks`, `length`, `chunk_size`, `filename`,
-    `options`, `digest`. `told` holds the names of the events that the host has heard.
+    `options`, `metadata`, `digest`. `told` holds the names of the events that the host has heard.
     """
 
     upload: Upload

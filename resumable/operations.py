@@ -140,6 +140,7 @@ class Finish:
     reference: Reference
     filename: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     total_chunks: int | None = None
     length: int | None = None
     digest: Digest | None = None

@@ -1,4 +1,4 @@
-"""The command line: `resumable demo | serve | worker | ls | sweep | doctor | …`."""
+"""The command line: `resumable demo | serve | worker | upload | ls | sweep | …`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import click
 from resumable.cli.conformance import conformance
 from resumable.cli.doctor import doctor
 from resumable.cli.lifecycle import lifecycle
+from resumable.cli.remote import cancel, status
 from resumable.cli.serving import demo, serve
 from resumable.cli.storage import ls, sweep
+from resumable.cli.uploading import upload
 from resumable.cli.worker import worker
 
 
@@ -18,5 +20,18 @@ def main() -> None:
     """Resumable uploads for any Python web app, into any storage."""
 
 
-for command in (demo, serve, worker, ls, sweep, doctor, lifecycle, conformance):
+_COMMANDS = (
+    demo,
+    serve,
+    worker,
+    upload,
+    status,
+    cancel,
+    ls,
+    sweep,
+    doctor,
+    lifecycle,
+    conformance,
+)
+for command in _COMMANDS:
     main.add_command(command)

@@ -12,7 +12,9 @@ from typing import Any
 
 import click
 
+from resumable.cli.endpoint import is_address
 from resumable.cli.options import storage_options
+from resumable.cli.remote import list_remote
 from resumable.connect import connect
 from resumable.errors import UploadError
 from resumable.interfaces import Store
@@ -36,7 +38,13 @@ def connected(storage: str, options: dict[str, Any]) -> Store:
 @storage_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def ls(storage: str, storage_options: dict[str, Any], as_json: bool) -> None:
-    """List finished files and unfinished uploads of STORAGE (default ./data)."""
+    """List finished files and unfinished uploads of STORAGE (default ./data).
+
+    With the http(s):// address of an app: the files that it lists, and what was begun from here.
+    """
+    if is_address(storage):
+        list_remote(storage, as_json)
+        return
     store = connected(storage, storage_options)
     try:
         finished = sorted(store.list_finished(), key=lambda one: one.finished)

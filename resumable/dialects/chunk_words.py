@@ -182,6 +182,18 @@ def options(value: Any) -> Mapping[str, Any]:
     return checked(value)
 
 
+def metadata(value: Any) -> Mapping[str, str]:
+    """What the client wants to be kept with its file: texts by name.
+
+    Raises BadRequest for anything else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise BadRequest("metadata must be a JSON object of texts.", code="bad-metadata")
+    return value
+
+
 def wait(text: str | None) -> float:
     """The seconds of `Prefer: wait=N` (RFC 7240, 4.3); 0 for everything else that is there."""
     found = _WAIT.search(text or "")

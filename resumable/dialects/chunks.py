@@ -255,6 +255,7 @@ def _finalize(request: Request, document: Any) -> Finish:
         reference=_reference(client_id),
         filename=words.filename(document.get("filename")),
         options=words.options(document.get("options")),
+        metadata=words.metadata(document.get("metadata")),
         total_chunks=words.json_number(document, "totalChunks", least=1),
         length=words.json_number(document, "totalSize"),
         digest=words.json_digest(document.get("digest")),

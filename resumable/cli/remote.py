@@ -1,0 +1,111 @@
+"""`resumable status`, `resumable cancel` and the remote half of `resumable ls`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from resumable.cli.endpoint import header_option, is_address, new_uploader, protocol_option
+from resumable.cli.words import percent_of, size_of
+
+if TYPE_CHECKING:
+    from resumable.client import Remembered, Uploader
+
+_remote = (
+    click.argument("words", metavar="[FILE...] URL", nargs=-1, required=True),
+    header_option,
+    protocol_option,
+)
+
+
+def _remote_options(command: Any) -> Any:
+    for option in reversed(_remote):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_remote_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def status(words: tuple[str, ...], headers: dict[str, str], protocol: Any, as_json: bool) -> None:
+    """Say how far the unfinished uploads to URL are, or those of these files.
+
+    They are those that this user began on this machine; the server is asked for each.
+    """
+    with _uploads(words, headers, protocol) as (uploader, known):
+        for one in known:
+            _tell(one, uploader.arrived(one), as_json)
+        if not known and not as_json:
+            click.echo("Nothing is unfinished.", err=True)
+
+
+@click.command()
+@_remote_options
+@click.option("--all", "everything", is_flag=True, help="All that are unfinished.")
+def cancel(
+    words: tuple[str, ...], headers: dict[str, str], protocol: Any, everything: bool
+) -> None:
+    """Delete unfinished uploads of these files to URL, on the server and here."""
+    if len(words) < 2 and not everything:
+        raise click.UsageError("Name files, or say --all.")
+    with _uploads(words, headers, protocol) as (uploader, known):
+        for one in known:
+            uploader.delete(one)
+            click.echo(f"{one.identity.path}: deleted.", err=True)
+        if not known:
+            raise click.ClickException("Nothing is unfinished.")
+
+
+def list_remote(url: str, as_json: bool) -> None:
+    """The finished files that the app at `url` lists, and what is unfinished from here."""
+    with _uploads((url,), {}, "auto") as (uploader, known):
+        for entry in uploader.finished():
+            if as_json:
+                click.echo(json.dumps({**entry, "state": "complete"}))
+            else:
+                moment = _when(entry["finished"])
+                click.echo(f"{moment}  {entry['size']:>14,}  {entry['url']}  {entry['filename']}")
+        for one in known:
+            _tell(one, uploader.arrived(one), as_json)
+
+
+@contextmanager
+def _uploads(
+    words: tuple[str, ...], headers: dict[str, str], protocol: Any
+) -> Iterator[tuple[Uploader, list[Remembered]]]:
+    """An uploader, and what it remembers of the files (none named: of all)."""
+    *files, url = words
+    if not is_address(url):
+        raise click.UsageError("URL comes last and begins with http:// or https://.")
+    uploader = new_uploader(url, headers=headers, protocol=protocol, patience=30.0)
+    from resumable.client import ClientError
+
+    wanted = {os.path.realpath(file) for file in files}
+    known = [one for one in uploader.unfinished() if not files or one.identity.path in wanted]
+    try:
+        with uploader:
+            yield uploader, known
+    except ClientError as error:
+        raise click.ClickException(error.sentence) from None
+
+
+def _tell(known: Remembered, arrived: int | None, as_json: bool) -> None:
+    size, path = known.identity.size, known.identity.path
+    if as_json:
+        told = {"file": path, "size": size, "acknowledged": arrived, "begun": known.begun}
+        click.echo(json.dumps({**told, "protocol": known.protocol, "state": "receiving"}))
+    elif arrived is None:
+        click.echo(f"{_when(known.begun)}  the server has forgotten  {path}")
+    else:
+        of = f"{percent_of(arrived, size)} of {size_of(size)}"
+        click.echo(f"{_when(known.begun)}  {of}  {path}")
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
