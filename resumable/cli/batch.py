@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,13 +30,6 @@ class Item:
     upload: Callable[[], Uploaded]
 
 
-class Ended(BaseException):
-    """A signal said so."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
 class Batch:
     """Uploads `items`, at most `at_once` at a time, and tells `display`."""
 
@@ -46,39 +41,64 @@ class Batch:
         for item in items:
             self._waiting.put(item)
         self._display = display
-        self._at_once = min(at_once, len(items))
+        self._ends = [threading.Event() for _ in range(min(at_once, len(items)))]
+        self._numbers = itertools.count()
         self._faults: list[BaseException] = []
-        self._ended = False
+        self._signal = 0
         self.failed = 0
 
     def run(self) -> int:
-        """0, or 128 and the number of the signal that ended it."""
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._at_once)]
-        try:
-            with _signals():
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(_LOOK_SECONDS)
-        except Ended as ended:
-            self._ended = True
-            self._uploader.stop()
+        """0, or 128 and the number of the signal that ended it.
+
+        Ctrl-C and SIGTERM stop what goes on; a second one ends the process as it always would.
+        """
+        with self._listening():
+            threads = [threading.Thread(target=self._work, daemon=True) for _ in self._ends]
             for thread in threads:
-                thread.join(_GRACE_SECONDS)
-            return 128 + ended.number
+                thread.start()
+            self._wait()
         if self._faults:
             raise self._faults[0]
-        return 0
+        return 128 + self._signal if self._signal else 0
+
+    def _wait(self) -> None:
+        """Until all have ended; after a signal only for a while."""
+        for end in self._ends:
+            while not self._signal and not end.wait(_LOOK_SECONDS):
+                pass
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for end in self._ends:
+            end.wait(max(0.0, deadline - time.monotonic()))
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            for one in before:
+                signal.signal(one, signal.SIG_DFL)
+            self._signal = number
+            self._uploader.stop()
+
+        for number in before:
+            signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _work(self) -> None:
+        end = self._ends[next(self._numbers)]
         try:
-            while not self._ended:
+            while not self._signal:
                 self._upload(self._waiting.get_nowait())
         except queue.Empty:
             return
         except BaseException as error:
             self._faults.append(error)
+        finally:
+            end.set()
 
     def _upload(self, item: Item) -> None:
         from resumable.client import ClientError, Refused, Stopped
@@ -94,23 +114,3 @@ class Batch:
         except ClientError as error:
             self.failed += 1
             self._display.failed(item.file, error.sentence)
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise `Ended`; a second one ends the process as it would have."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        for one, handler in before.items():
-            signal.signal(one, signal.SIG_DFL if one == signal.SIGINT else handler)
-        raise Ended(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is end:
-                signal.signal(number, handler)

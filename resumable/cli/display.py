@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from resumable.cli.words import percent_of, size_of, time_of
+from resumable.cli.words import percent_of, shortened, size_of, time_of
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -131,7 +131,8 @@ class Bars(Lines):
         with self._lock:
             task = self._tasks.get(file)
             if task is None:
-                task = self._tasks[file] = self._live.add_task(file, total=None, facts="")
+                name = shortened(file, self._console.width // 4)
+                task = self._tasks[file] = self._live.add_task(name, total=None, facts="")
             self._live.update(
                 task,
                 completed=now.acknowledged if now.length else 1,

@@ -64,6 +64,11 @@ def as_value(text: str) -> Any:
         return text
 
 
+def shortened(path: str, most: int) -> str:
+    """The end of a path, in at most so many characters: names differ there."""
+    return path if len(path) <= most else "…" + path[-max(1, most - 1) :]
+
+
 def size_of(count: float) -> str:
     """Bytes for a person: 734 B, 12.3 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):

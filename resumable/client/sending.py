@@ -126,35 +126,29 @@ class Sender:
     # ------------------------------------------------------------ threads
 
     def _run(self, work: Sequence[tuple[Track, Gaps | StreamPieces]]) -> None:
-        threads = [
-            threading.Thread(target=self._work, args=one, name="resumable-client", daemon=True)
-            for one in work
-        ]
-        for thread in threads:
-            thread.start()
+        ends = [threading.Event() for _ in work]
+        for one, end in zip(work, ends, strict=True):
+            threading.Thread(
+                target=self._work, args=(*one, end), name="resumable-client", daemon=True
+            ).start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(_LOOK_SECONDS)
-                    if self._halt.is_set():
-                        self._leave(threads)
-                        break
+            for end in ends:
+                while not self._halt.is_set() and not end.wait(_LOOK_SECONDS):
+                    pass
         except BaseException:
             self._halt.set()
-            self._leave(threads)
             raise
+        finally:
+            # What waits for an answer that does not come is left behind.
+            deadline = time.monotonic() + _GRACE_SECONDS
+            for end in ends:
+                end.wait(max(0.0, deadline - time.monotonic()))
         if self._errors:
             raise self._errors[0]
         if self._halt.is_set():
             raise Stopped(0, None)
 
-    def _leave(self, threads: Sequence[threading.Thread]) -> None:
-        """What waits for an answer that does not come is left behind."""
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _work(self, track: Track, pieces: Gaps | StreamPieces) -> None:
+    def _work(self, track: Track, pieces: Gaps | StreamPieces, end: threading.Event) -> None:
         try:
             persistence = Persistence(self._manner.retry, self._meter, self._halt)
             while not self._halt.is_set():
@@ -166,6 +160,8 @@ class Sender:
             if not isinstance(error, Stopped):
                 self._errors.append(error)
             self._halt.set()
+        finally:
+            end.set()
 
     # ------------------------------------------------------------ one piece
 

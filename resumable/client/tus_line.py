@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import mimetypes
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -184,7 +185,10 @@ class TusJourney:
         return self._ask("HEAD", url).number("Upload-Offset")
 
     def _metadata(self) -> dict[str, str]:
-        pairs = {"filename": self._wish.filename, **self._wish.metadata}
+        name = self._wish.filename
+        # Uppy says both, and there are servers that rely on it.
+        believed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        pairs = {"filename": name, "filetype": believed, **self._wish.metadata}
         words = [
             f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items()
         ]

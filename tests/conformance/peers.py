@@ -3,6 +3,7 @@
     python -m tests.conformance.peers [NAME...]      all, or those named
     python -m tests.conformance.peers --url NAME=URL only a server that runs already
     python -m tests.conformance.peers --write        into the page itself
+    python -m tests.conformance.peers --install NAME nothing but that
 
 Each peer is installed in a folder of its own under ~/.cache/resumable-peers, never in the project.
 """
@@ -101,10 +102,27 @@ PEERS = (
 )
 
 
+def named(name: str) -> Peer:
+    """The peer of this name."""
+    (found,) = [peer for peer in PEERS if peer.name == name]
+    return found
+
+
+def missing(peer: Peer) -> str | None:
+    """How it is installed, where it is not."""
+    if (home_of(peer) / ".installed").exists():
+        return None
+    return f"{peer.name} is not installed: python -m tests.conformance.peers --install {peer.name}"
+
+
+def home_of(peer: Peer) -> Path:
+    """The folder that it is, or would be, installed in."""
+    return CACHE / f"{peer.name.strip('@').replace('/', '-')}-{peer.version}"
+
+
 def installed(peer: Peer) -> Path:
     """The peer's folder, filled the first time. Raises CalledProcessError."""
-    home = CACHE / f"{peer.name.strip('@').replace('/', '-')}-{peer.version}"
-    done = home / ".installed"
+    home, done = home_of(peer), home_of(peer) / ".installed"
     if not done.exists():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -254,9 +272,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="peers; without any, all of them")
     parser.add_argument("--url", action="append", default=[], metavar="NAME=URL")
+    parser.add_argument("--install", action="store_true", help="nothing else with the peers")
     parser.add_argument("--write", action="store_true", help="replace the table on the page")
     parser.add_argument("--logs", type=Path, help="a folder for every row, as text and JSON")
     words = parser.parse_args()
+    if words.install:
+        for name in words.names:
+            installed(named(name))
+        return
     found: dict[str, Findings] = {}
     for pair in words.url:
         name, _, url = pair.partition("=")

@@ -1,0 +1,338 @@
+"""The small parts of the Python client: what an answer means, how large the next chunk is."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from resumable.client import Refused, Retry, Stopped, Unreachable, Uploader
+from resumable.client.errors import Forgotten, Trouble
+from resumable.client.memory import Memory, Remembered
+from resumable.client.model import KIB, MIB, Phase, Progress
+from resumable.client.pace import ChunkSize, Meter, RateLimit
+from resumable.client.source import Identity
+from resumable.client.transport import Transport, without_userinfo
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def transport(
+    handler: Handler, endpoint: str = "https://up.example/files/", **more: Any
+) -> Transport:
+    client = httpx.Client(transport=httpx.MockTransport(handler))
+    return Transport(endpoint, client=client, **more)
+
+
+def answer(status: int, body: Any = None, **headers: str) -> Handler:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda request: httpx.Response(status, json=body, headers=named)
+
+
+# ---------------------------------------------------------------- what an answer means
+
+
+@pytest.mark.parametrize("status", [408, 409, 422, 423, 425, 429, 460, 500, 502, 503, 504, 507])
+def test_what_passes_by_itself(status: int) -> None:
+    with pytest.raises(Trouble) as trouble:
+        transport(answer(status, {"error": "Not now."})).ask("GET", "https://up.example/")
+    assert trouble.value.answered
+    assert trouble.value.sentence == f"Not now. ({status})"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_is_gone(status: int) -> None:
+    with pytest.raises(Forgotten):
+        transport(answer(status)).ask("HEAD", "https://up.example/files/1")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 411, 412, 413, 415, 501])
+def test_what_will_come_again(status: int) -> None:
+    with pytest.raises(Refused) as refused:
+        transport(answer(status, {"error": "No.", "code": "why"})).ask("GET", "https://up.example/")
+    assert (refused.value.status, refused.value.code) == (status, "why")
+
+
+@pytest.mark.parametrize("code", ["other-bytes", "total-conflict", "finished", "name-taken"])
+def test_conflicts_that_no_other_try_mends(code: str) -> None:
+    with pytest.raises(Refused):
+        transport(answer(409, {"code": code})).ask("PUT", "https://up.example/")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("99999", 600.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2815 07:28:00 GMT", 600.0),
+    ],
+)
+def test_retry_after(text: str, seconds: float) -> None:
+    with pytest.raises(Trouble) as trouble:
+        transport(answer(503, Retry_After=text)).ask("GET", "https://up.example/")
+    assert trouble.value.wait == seconds
+
+
+def test_an_answer_in_html_is_not_shown() -> None:
+    page = httpx.Response(502, html="<html>nginx</html>")
+    with pytest.raises(Trouble) as trouble:
+        transport(lambda request: page).ask("PATCH", "https://name:pass@up.example/files/1")
+    assert trouble.value.sentence == "PATCH https://up.example/files/1 was answered with 502."
+
+
+def test_a_redirect_says_where_to() -> None:
+    with pytest.raises(Refused, match=r"307: use https://up.example/files/\.$"):
+        transport(answer(307, Location="/files/")).ask("POST", "https://up.example/files")
+
+
+def test_a_connection_that_breaks() -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("reset")
+
+    with pytest.raises(Trouble, match="The connection broke: reset") as trouble:
+        transport(broken).ask("GET", "https://up.example/")
+    assert not trouble.value.answered
+
+
+def test_an_answer_without_end() -> None:
+    def endless(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=(bytes(MIB) for _ in range(1000)))
+
+    with pytest.raises(Refused, match="does not end"):
+        transport(endless).ask("GET", "https://up.example/")
+
+
+# ---------------------------------------------------------------- whom it tells what
+
+
+def test_secrets_are_for_the_endpoint_alone() -> None:
+    """A server may name any other as the place of an upload."""
+    seen: dict[str, tuple[str | None, str | None]] = {}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        headers = request.headers
+        seen[request.url.host] = (headers.get("authorization"), headers.get("x-key"))
+        return httpx.Response(204)
+
+    asked = transport(handler, "https://me:pass@up.example/files/", headers={"X-Key": "k"})
+    asked.ask("HEAD", "https://up.example/files/1")
+    asked.ask("HEAD", "https://elsewhere.example/files/1")
+    assert seen["up.example"] == ("Basic bWU6cGFzcw==", "k")
+    assert seen["elsewhere.example"] == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("1", "https://up.example/files/1"),
+        ("/other/1", "https://up.example/other/1"),
+        ("https://else.example/1", "https://else.example/1"),
+        # A server behind a TLS proxy that knows nothing of it.
+        ("http://up.example/files/1", "https://up.example/files/1"),
+        ("http://up.example:8080/files/1", "http://up.example:8080/files/1"),
+    ],
+)
+def test_where_an_upload_is(location: str, place: str) -> None:
+    assert transport(answer(200)).place(location, "https://up.example/files/") == place
+
+
+def test_addresses_are_shown_without_passwords() -> None:
+    assert without_userinfo("https://a:b@h:1/x?y") == "https://h:1/x?y"
+
+
+# ---------------------------------------------------------------- how large the next chunk is
+
+
+def test_chunks_end_on_borders_of_parts() -> None:
+    size = ChunkSize(wished=8 * MIB, part=5 * MIB)
+    assert size.end_of(0, None) == 5 * MIB
+    assert size.end_of(3 * MIB, None) == 10 * MIB
+    assert size.end_of(3 * MIB, 4 * MIB) == 4 * MIB
+
+
+def test_chunks_grow_on_a_quick_line_and_shrink_on_a_slow_one() -> None:
+    size = ChunkSize(wished=8 * MIB)
+    size.took(8 * MIB, 0.5)
+    assert size.end_of(0, None) == 16 * MIB
+    for _ in range(9):
+        size.took(64 * MIB, 0.5)
+    assert size.end_of(0, None) == 64 * MIB
+    size.took(64 * MIB, 5)
+    assert size.end_of(0, None) == 64 * MIB
+    for _ in range(20):
+        size.took(MIB, 20)
+    assert size.end_of(0, None) == 256 * KIB
+
+
+def test_the_last_small_chunk_says_nothing_of_the_line() -> None:
+    size = ChunkSize(wished=8 * MIB)
+    size.took(10, 0.001)
+    assert size.end_of(0, None) == 8 * MIB
+
+
+@pytest.mark.parametrize("fixed", [None, 10 * MIB])
+def test_the_server_has_the_last_word(fixed: int | None) -> None:
+    size = ChunkSize(fixed=fixed, wished=8 * MIB, most=MIB)
+    assert size.end_of(0, None) == MIB
+    size.took(MIB, 0.1)
+    assert size.end_of(0, None) == MIB
+
+
+def test_what_the_caller_wants_stays() -> None:
+    size = ChunkSize(fixed=300 * KIB, part=256 * KIB)
+    size.took(300 * KIB, 0.1)
+    assert size.end_of(0, None) == 300 * KIB
+
+
+# ---------------------------------------------------------------- speed and counts
+
+
+def test_a_rate_limit_is_shared_and_can_be_stopped() -> None:
+    limit, stop = RateLimit(1000), threading.Event()
+    began = time.monotonic()
+    threads = [threading.Thread(target=limit.take, args=(100, stop)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - began >= 0.39
+    stop.set()
+    with pytest.raises(Stopped):
+        limit.take(10**9, stop)
+
+
+def test_progress_never_says_more_than_it_knows() -> None:
+    seen: list[Progress] = []
+    meter = Meter("a", 100, seen.append)
+    meter.phase(Phase.UPLOADING)
+    meter.sent(60)
+    meter.acknowledged(50)
+    meter.sent(-10)
+    assert (meter.now.acknowledged, meter.now.sent) == (50, 50)
+    meter.acknowledged(0)
+    meter.known(10)
+    assert (seen[-1].acknowledged, seen[-1].sent) == (10, 10)
+
+
+def test_waits_double_up_to_a_limit() -> None:
+    retry = Retry(first=0.5, most=30)
+    assert [retry.longest_wait(n) for n in (1, 2, 3, 7, 1000)] == [0.5, 1, 2, 30, 30]
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_what_is_torn_or_foreign_is_nothing(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    known = Remembered(Identity("/a", 1, 2, "x"), "https://up.example/", "tus", {}, time.time())
+    with memory.of("/a", "https://up.example/") as entry:
+        assert entry.read() is None
+        entry.keep(known)
+        assert entry.read() == known
+    assert list(memory.each("https://up.example/")) == [known]
+    assert list(memory.each("https://other.example/")) == []
+    (file,) = tmp_path.glob("*.json")
+    for text in ("", '{"identity"', json.dumps({"version": 9}), "[]", "null"):
+        file.write_text(text)
+        assert list(memory.each()) == []
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+
+
+def test_what_is_too_old_goes(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    known = Remembered(Identity("/a", 1, 2, "x"), "https://up.example/", "tus", {}, 1.0)
+    with memory.of("/a", "https://up.example/") as entry:
+        entry.keep(known)
+    assert list(memory.each()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- servers that are odd
+
+
+class TusServer:
+    """One that keeps an upload in memory; `take` bytes of each PATCH, whatever arrives."""
+
+    def __init__(self, *, take: int = 10**9, forget: bool = False, extensions: str = "creation"):
+        self.data = b""
+        self._take = take
+        self._forget = forget
+        self._extensions = extensions
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "OPTIONS":
+            offer = {"Tus-Version": "1.0.0", "Tus-Extension": self._extensions}
+            return httpx.Response(204, headers=offer)
+        if request.method == "POST":
+            return httpx.Response(201, headers={"Location": "/files/1"})
+        if request.method == "PATCH":
+            self.data += request.read()[: self._take]
+        if request.method == "HEAD" and self._forget:
+            return httpx.Response(404)
+        if request.method == "GET":
+            return httpx.Response(404)
+        return httpx.Response(200, headers={"Upload-Offset": str(len(self.data))})
+
+
+def odd(server: TusServer, tmp_path: Path) -> Uploader:
+    return Uploader(
+        "https://up.example/files/",
+        memory=tmp_path / "memory",
+        retry=Retry(attempts=3, first=0, most=0),
+        client=httpx.Client(transport=httpx.MockTransport(server)),
+    )
+
+
+def test_a_server_that_takes_a_little_of_each_request(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(200)))
+    server = TusServer(take=60)
+    odd(server, tmp_path).upload(path)
+    assert server.data == path.read_bytes()
+
+
+def test_a_server_that_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(Unreachable, match="Of 0 to 100 the server has 0"):
+        odd(TusServer(take=0), tmp_path).upload(path)
+
+
+def test_a_server_that_forgets_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(Exception, match="forgets what it is sent"):
+        odd(TusServer(forget=True), tmp_path).upload(path)
+
+
+def test_what_a_tus_server_cannot(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    with pytest.raises(Refused, match="lets nobody create"):
+        odd(TusServer(extensions="termination"), tmp_path).upload(path)
+    with pytest.raises(Refused, match="options of processing"):
+        odd(TusServer(), tmp_path).upload(path, options={"frame": True})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"parts": 0}, "parts must be at least 1"),
+        ({"chunk_size": 0}, "chunk_size must be at least 1"),
+        ({"limit_rate": -1}, "limit_rate must be at least 1"),
+        ({"checksum": "crc99"}, "checksum knows"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Uploader("https://up.example/", **settings)
