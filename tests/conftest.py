@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _empty_memory() -> Iterator[None]:
+    """What fsspec keeps in memory it keeps for the life of the process."""
+    yield
+    module = sys.modules.get("fsspec.implementations.memory")
+    if module is not None:
+        module.MemoryFileSystem.store.clear()
+        module.MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import random
 import threading
@@ -23,9 +24,10 @@ MIB = 1024 * 1024
 
 
 class Killer:
-    """Kills one worker after the other at random moments until it is told to stop.
+    """Kills all workers of one server after the other, at random, until it is told to stop.
 
-    `pause` is the least and the greatest time between two deaths, in seconds.
+    `pause` is the least and the greatest time that a server lives when it has begun to answer, in
+    seconds: dead ones are not killed, however slow the machine.
     """
 
     def __init__(
@@ -39,8 +41,12 @@ class Killer:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        while not self._done.wait(self._random.uniform(*self._pause)):
+        while not self._done.is_set():
             server = self._random.choice(self._servers)
+            if not _answers(server):
+                self._done.wait(0.02)
+                continue
+            self._done.wait(self._random.uniform(*self._pause))
             for pid in server.pids[1:]:
                 try:
                     psutil.Process(pid).kill()
@@ -55,6 +61,17 @@ class Killer:
     def __exit__(self, *error: object) -> None:
         self._done.set()
         self._thread.join()
+
+
+def _answers(server: Server) -> bool:
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
+    try:
+        connection.request("GET", "/upload-config")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ from resumable.stores.s3_errors import Taken, is_denied, translated
 from resumable.stores.s3_parts import S3Joiner, S3Parts
 from resumable.stores.s3_words import PAGE, body_of, described, tag_of
 
+# How often an object is asked for whose bytes do not arrive to the end.
+_READS = 3
+
 
 class S3Bucket:
     """Objects of S3 buckets. `probe` is a key prefix that `check` may write below."""
@@ -164,13 +167,23 @@ class S3Bucket:
             return self._filesystem.run(self._read, key, start, end)
 
     async def _read(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        """s3fs's own reading asks for the size first."""
+        """s3fs's own reading asks for the size first.
+
+        botocore repeats what brings no answer; an answer that breaks off is repeated here.
+        """
         whole = start == 0 and end is None
         ranged = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-        answer = await self._look("get_object", key, **ranged)
-        async with answer["Body"] as body:
-            data: bytes = await body.read()
-            return data
+        for tries_left in reversed(range(_READS)):
+            answer = await self._look("get_object", key, **ranged)
+            async with answer["Body"] as body:
+                try:
+                    data: bytes = await body.read()
+                except Exception:
+                    if not tries_left:
+                        raise
+                else:
+                    return data
+        raise AssertionError("the last try returns or raises")
 
     async def _look(self, operation: str, key: str, **parameters: Any) -> Any:
         """A request for an object. Raises Missing also where a 403 is all that tells it.

@@ -48,6 +48,14 @@ def strict_r2(tmp_path_factory: Folders) -> Iterator[StrictR2]:
 
 
 @pytest.fixture(scope="session")
+def weak(tmp_path_factory: Folders) -> Iterator[StorageServer]:
+    """Ignores every condition, and copies nothing."""
+    skip_if(moto_server.missing())
+    with moto_server.run_weak(tmp_path_factory.mktemp("weak")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def rclone(tmp_path_factory: Folders) -> Iterator[StorageServer]:
     """Ignores every condition; a wrong ETag destroys the upload."""
     skip_if(rclone_server.missing())

@@ -1,11 +1,13 @@
-"""moto as "AWS", and a double of Cloudflare's R2 made of it; each in a process of its own.
+"""moto as "AWS", and two doubles made of it; each in a process of its own.
 
     with run_moto(tmp_path) as server: ...
     with run_strict_r2(tmp_path) as server: server.fail_part(2)
+    with run_weak(tmp_path) as server: ...
 
 moto decides conditions as AWS does, but checks no signature and joins parts in memory.
-The double adds what R2 documents: all parts of an upload have one size, only the last may be
+The double of Cloudflare's R2 adds what that documents: all parts of an upload have one size, only the last may be
 smaller, and sending a part again destroys the one that is stored when the sending fails.
+The weak one ignores conditions, and knows no copying by the server.
 """
 
 from __future__ import annotations
@@ -59,9 +61,16 @@ def run_strict_r2(folder: Path, smallest_part: int = SMALL_PART) -> Iterator[Str
     """A double of R2 whose parts may be as small as asked, in bytes."""
     orders = folder / "orders"
     orders.mkdir()
-    with _run("strict-r2", folder, smallest_part, str(orders)) as server:
+    with _run("strict-r2", folder, smallest_part, "strict", str(orders)) as server:
         values = {each.name: getattr(server, each.name) for each in fields(server)}
         yield StrictR2(**values, orders=orders)
+
+
+@contextmanager
+def run_weak(folder: Path, smallest_part: int = SMALL_PART) -> Iterator[StorageServer]:
+    """A moto that answers 200 to a condition and does not look at it, as rclone does."""
+    with _run("weak", folder, smallest_part, "weak") as server:
+        yield server
 
 
 @contextmanager
@@ -120,6 +129,25 @@ def become_strict(orders: Path) -> None:
     multipart.set_part = fragile_set_part
 
 
+def become_weak() -> None:
+    """Conditions are taken out of each request, and a copy is answered as rclone does."""
+    from moto.moto_server import werkzeug_app
+
+    application: Any = werkzeug_app.DomainDispatcherApplication
+    call = application.__call__
+
+    def blind_call(self: Any, environ: dict[str, Any], start_response: Any) -> Any:
+        if "HTTP_X_AMZ_COPY_SOURCE" in environ:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start_response("501 Not Implemented", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>NotImplemented</Code></Error>"]
+        for condition in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH"):
+            environ.pop(condition, None)
+        return call(self, environ, start_response)
+
+    application.__call__ = blind_call
+
+
 def _are_equal(sizes: list[int]) -> bool:
     return len(set(sizes[:-1])) <= 1 and sizes[-1:] <= sizes[:1]
 
@@ -136,6 +164,8 @@ def _is_ordered(orders: Path, number: int) -> bool:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        become_strict(Path(sys.argv[2]))
+    if sys.argv[2:3] == ["strict"]:
+        become_strict(Path(sys.argv[3]))
+    if sys.argv[2:3] == ["weak"]:
+        become_weak()
     serve(int(sys.argv[1]))

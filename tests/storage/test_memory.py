@@ -1,4 +1,4 @@
-"""What 32 uploads at once take of one process's memory, all of it, beside the declared budget."""
+"""What 20 uploads at once take of one process's memory, all of it, beside the declared budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from resumable.testing.crash_points import Host
 from resumable.testing.faults import Faults as NoFaults
 from tests.storage.server import StorageServer
 
-CROWD = 32
+CROWD = 20
 BUDGET = 16 * MIB
 PART = 2 * MIB
 # Half a megabyte for each request: its thread, its connections, its pieces on the line.

@@ -91,7 +91,7 @@ class RaceContract(ContractBase):
     def test_the_same_and_different_bytes(
         self, make_store: MakeStore, crowd: Callable[[], Executor]
     ) -> None:
-        length = 12 * PART + 77
+        length = 6 * PART + 77
         data = some_bytes(length)
         uploads = [an_upload() for _ in range(4)]
         for upload in uploads:
@@ -161,14 +161,14 @@ class RaceContract(ContractBase):
         assert content(store, self._finished(lambda: store, upload, data)) == data
 
     def test_looking_while_bytes_come(self, make_store: MakeStore, upload: Upload) -> None:
-        data = some_bytes(100 * 64)
+        data = some_bytes(40 * 64)
         stop: list[bool] = []
-        looked: list[int] = []
 
-        def look() -> None:
-            store = make_store()
+        def look() -> list[int]:
+            store, looked = make_store(), [0]
             while not stop:
                 looked.append(loaded(store, upload).offset)
+            return looked
 
         with ThreadPoolExecutor(2) as pool:
             looking = [pool.submit(look) for _ in range(2)]
@@ -179,7 +179,7 @@ class RaceContract(ContractBase):
             finally:
                 stop.append(True)
             for one in looking:
-                one.result()
+                assert one.result() == sorted(one.result()), "what was there was not there later"
         assert content(make_store(), finish(make_store(), upload, len(data)).finished) == data
 
     def test_a_finish_beside_writers(self, make_store: MakeStore, upload: Upload) -> None:
