@@ -185,11 +185,14 @@ def test_a_line_that_is_cut_again_and_again(
             return {"drop_response": True}
         return {"c2s_cut": dice.randrange(300 * KIB, 900 * KIB), "how": dice.choice(["fin", "rst"])}
 
+    seen: list[Progress] = []
     with line(world, protocol, rule) as (address, proxy):
-        uploaded = make_uploader(address).upload(path)
+        uploaded = make_uploader(address).upload(path, progress=seen.append)
         crossed = sum(passed.sent for passed in proxy.log)
         cuts = len(proxy.log)
     check(world, uploaded, path.read_bytes())
+    # What a broken request had sent counts as not sent.
+    assert all(one.acknowledged <= one.sent <= uploaded.size for one in seen)
     assert cuts > 6
     # No more than one chunk for each connection that broke.
     assert crossed < path.stat().st_size + cuts * (256 * KIB + 4 * KIB)

@@ -6,7 +6,7 @@
 
 moto decides conditions as AWS does, but checks no signature and joins parts in memory.
 The double of Cloudflare's R2 adds what that documents: all parts of an upload have one size, only
-the last may be smaller, and sending a part again destroys the one that is stored when the sending fails.
+the last may be smaller, and sending a part again destroys the one that is stored when that fails.
 The weak one ignores conditions, and knows no copying by the server.
 """
 
