@@ -82,6 +82,7 @@ class Meter:
         self._listener = listener
         self._lock = threading.RLock()
         self._told = 0.0
+        self._under_way = 0
         self._looked: tuple[float, int] | None = None
         self.moved_at = time.monotonic()
 
@@ -103,20 +104,20 @@ class Meter:
         self._change(force=True, length=length)
 
     def sent(self, size: int) -> None:
-        """`size` more bytes were handed to the network; less than none: they came to nothing."""
+        """`size` more bytes were handed to the network."""
         with self._lock:
-            self._change(sent=self._now.sent + size)
+            self._under_way += size
+            self._change(sent=self._now.acknowledged + self._under_way)
 
-    def acknowledged(self, size: int) -> None:
-        """`size` more bytes are safe."""
-        if size <= 0:
-            return
+    def settled(self, sent: int, acknowledged: int) -> None:
+        """A request that had sent so many bytes is over; so many more are safe now."""
         with self._lock:
-            self.moved_at = time.monotonic()
-            self._measure()
-            acknowledged = self._now.acknowledged + size
-            sent = max(self._now.sent, acknowledged)
-            self._change(acknowledged=acknowledged, sent=sent, note="")
+            self._under_way -= sent
+            safe = self._now.acknowledged + acknowledged
+            note = self._now.note
+            if acknowledged:
+                self.moved_at, note = time.monotonic(), ""
+            self._change(acknowledged=safe, sent=safe + self._under_way, note=note)
 
     def note(self, sentence: str) -> None:
         """Something that a person should know; the next progress clears it."""

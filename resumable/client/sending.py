@@ -173,6 +173,7 @@ class Sender:
             try:
                 if doubt:
                     at = self._journey.arrived(track, at, piece.end)
+                    self._meter.settled(0, at - before)
                 else:
                     at = self._send(track, piece, at, size)
                 doubt = False
@@ -180,22 +181,21 @@ class Sender:
                 doubt = True
                 persistence.failed(trouble)
             if at > before:
-                self._meter.acknowledged(at - before)
                 persistence.progress()
 
     def _send(self, track: Track, piece: Piece, start: int, size: ChunkSize) -> int:
         began, flow = time.monotonic(), Flow(self._meter, self._manner.limit, self._halt)
-        digest = self._digest(piece, start)
+        digest, at = self._digest(piece, start), start
         try:
             blocks = flow.of(piece.source.blocks(start, piece.end))
-            at = self._journey.send(track, start, piece.end, blocks, digest)
-            if not start < at <= piece.end:
+            said = self._journey.send(track, start, piece.end, blocks, digest)
+            if not start < said <= piece.end:
                 raise Trouble(
-                    f"Of {start:,} to {piece.end:,} the server has {at:,}.", answered=True
+                    f"Of {start:,} to {piece.end:,} the server has {said:,}.", answered=True
                 )
-        except BaseException:
-            flow.undo()
-            raise
+            at = said
+        finally:
+            self._meter.settled(flow.sent, at - start)
         size.took(at - start, time.monotonic() - began)
         return at
 
@@ -212,15 +212,11 @@ class Flow:
         self._meter = meter
         self._limit = limit
         self._halt = halt
-        self._sent = 0
+        self.sent = 0
 
     def of(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         for block in blocks:
             self._limit.take(len(block), self._halt)
             yield block
-            self._sent += len(block)
+            self.sent += len(block)
             self._meter.sent(len(block))
-
-    def undo(self) -> None:
-        """The request failed: what was sent counts as not sent until the server says otherwise."""
-        self._meter.sent(-self._sent)
