@@ -7,9 +7,9 @@ from typing import IO
 
 import pytest
 
-from resumable.errors import Broken, Conflict, Unavailable
+from resumable.errors import Conflict, Unavailable
 from resumable.model import State, Upload
-from resumable.stores.objects.bucket import Data, Description, Missing, Part, Sending
+from resumable.stores.objects.bucket import Data, Description, Part, Sending
 from resumable.stores.objects.store import ObjectStore
 from resumable.testing.bucket import Contents, MemoryBucket, MemoryParts
 from resumable.testing.contract.base import (
@@ -197,16 +197,6 @@ def test_a_look_beside_a_finish_never_says_cancelled(contents: Contents, upload:
     assert loaded(store, upload).state is State.COMPLETE
 
 
-def test_parts_that_the_storage_has_dropped_end_the_upload(
-    contents: Contents, upload: Upload
-) -> None:
-    place(store_on(contents), upload, 0, some_bytes(2 * PART))
-    contents.multiparts.clear()
-    assert loaded(store_on(contents), upload).state is State.CANCELLED
-    store_on(contents).remove(upload)
-    assert store_on(contents).load(upload.id) is None
-
-
 def test_a_lost_answer_to_a_birth_is_no_refusal(contents: Contents) -> None:
     """What repeats the request below sees its own success as a taken name."""
 
@@ -262,20 +252,6 @@ def test_tidying_leaves_what_is_young_or_needed(contents: Contents, upload: Uplo
     assert content(
         store_on(contents), finish(store_on(contents), upload, 2 * PART).finished
     ) == some_bytes(2 * PART)
-
-
-def test_a_missing_piece_is_no_object(contents: Contents, upload: Upload) -> None:
-    """Bytes that were confirmed and are gone: said, and nothing is published."""
-    place(store_on(contents), upload, 0, b"all of it")
-
-    def lose() -> None:
-        for key in segments(contents):
-            del contents.objects[key]
-
-    with pytest.raises(Broken, match="lost bytes"):
-        finish(beside(contents, "d.1", lose), upload, 9)
-    with pytest.raises(Missing):
-        MemoryBucket(contents).get(f"bucket/prefix/{upload.id}/file")
 
 
 def test_whoever_keeps_second_withdraws(contents: Contents, upload: Upload) -> None:

@@ -13,6 +13,7 @@ from resumable.errors import Broken, Conflict, DigestMismatch, NotFound, Unavail
 from resumable.interfaces import Describe
 from resumable.model import KIB, Finished, State, Upload
 from resumable.stores.objects.bucket import JOINING, Description, Missing, Occupied, Part, Piece
+from resumable.stores.objects.doubt import create, looks
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.manifest import Done, End, dump_finished, load_finished
 from resumable.stores.objects.names import DONE, MANIFEST, VERDICT
@@ -126,13 +127,27 @@ class Finisher:
             self._make(known, key, end)
         except (Missing, Occupied) as error:
             # Somebody else was faster, or the answer to an earlier try got lost.
-            if self._room.again(known.manifest.upload).done is not None:
+            if self._is_remembered(known, end, error):
                 return False
-            found = self._bucket.head(key)
-            if found is None or found.size != end.length or not _is_ours(known, found.metadata):
-                raise self._hopeless(known, end, error) from None
         self._note_done(known, self._described(known, describe, end))
         return True
+
+    def _is_remembered(self, known: Knowledge, end: End, error: Exception) -> bool:
+        """Whether somebody else has noted the object; else it is there, and nobody has yet.
+
+        Some servers take the parts away before they show the object: one look proves no loss.
+        """
+        for _ in looks():
+            if self._room.again(known.manifest.upload).done is not None:
+                return True
+            found = self._bucket.head(known.manifest.key)
+            if found is None:
+                continue
+            if found.size == end.length and _is_ours(known, found.metadata):
+                return False
+            if isinstance(error, Occupied):
+                break
+        raise self._hopeless(known, end, error) from None
 
     def _hopeless(self, known: Knowledge, end: End, error: Exception) -> Exception:
         """No object can come of this upload any more."""
@@ -224,13 +239,9 @@ class Finisher:
 
     def shelve(self, finished: Finished) -> Finished:
         """Findable by its token from now on; of several descriptions the first counts."""
-        key = self._shelf_key(finished.token)
-        if self._bucket.put(key, dump_finished(finished), if_absent=True):
-            return finished
-        try:
-            return load_finished(self._bucket.get(key))
-        except Missing:
-            raise NotFound("Upload not found") from None
+        mine = dump_finished(finished)
+        stored = create(self._bucket, self._shelf_key(finished.token), mine)
+        return finished if stored is mine else load_finished(stored)
 
     def _shelf_key(self, token: str) -> str:
         return f"{self._room.reader.root}/finished/{token}"

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from resumable.errors import Unavailable
 from resumable.forking import renew_after_fork
+from resumable.model import State
 from resumable.stores.objects.bucket import Bucket, Missing, Part, Parts, Stored
+from resumable.stores.objects.doubt import looks
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.manifest import Done, End, Manifest
 from resumable.stores.objects.names import (
@@ -83,7 +86,7 @@ class Reader:
         return f"{self.root}/uploads/{id}/"
 
     def look(self, id: str) -> Knowledge | None:
-        """All that is known of an upload; None where there is none."""
+        """All that is known of an upload; None where there is none. Raises Unavailable."""
         for _ in range(4):
             asked = self._ask_for_parts(id)
             listing = self._bucket.listed(self.folder(id))
@@ -92,7 +95,7 @@ class Reader:
             except Missing:
                 # Removed, or finished, between the listing and the reading.
                 continue
-        return None
+        raise Unavailable("The storage lists what it does not have. Try again.")
 
     def ids(self) -> list[str]:
         return self._bucket.folders(f"{self.root}/uploads/")
@@ -221,10 +224,21 @@ class Reader:
             names = {one.key.removeprefix(folder) for one in self._bucket.listed(folder)}
             if any(name.startswith(("e.", "d.", DONE)) for name in names - listed):
                 raise
-            known.lost = known.decision != "go"
-            return
+            if known.state is not State.RECEIVING or self._are_lost(known, native):
+                return
         moments = [part.modified for part in known.parts.values()]
         known.touched = max(known.touched, *moments, 0.0)
+
+    def _are_lost(self, known: Knowledge, native: str) -> bool:
+        """Nobody has ended this upload: its parts count as lost when they stay away."""
+        for _ in looks():
+            try:
+                known.parts = self._windows_of(known, native, None)
+            except Missing:
+                continue
+            return False
+        known.lost = True
+        return True
 
     def _windows_of(self, known: Knowledge, native: str, asked: Asked | None) -> dict[int, Part]:
         """Parts stay until the end: behind the gap-free ones that are remembered is enough."""

@@ -15,6 +15,7 @@ from resumable.digests import crc32c
 from resumable.errors import Conflict, NotFound, Unavailable
 from resumable.model import MIB, State, Upload
 from resumable.stores.objects.bucket import Bucket, Data, Missing, Part, Parts, Sending
+from resumable.stores.objects.doubt import create
 from resumable.stores.objects.knowledge import Covering, Knowledge
 from resumable.stores.objects.manifest import Manifest
 from resumable.stores.objects.memory import Memory
@@ -128,11 +129,7 @@ class Room:
     def create(self, known: Knowledge, name: str, data: bytes = b"") -> bytes:
         """Store under a name that is taken once; what is stored there now."""
         key = self.key(known, name)
-        if not self.bucket.put(key, data, if_absent=True):
-            try:
-                data = self.bucket.get(key)
-            except Missing:
-                raise NotFound("Upload not found") from None
+        data = create(self.bucket, key, data)
         self.reader.remember(key, data)
         return data
 
