@@ -49,6 +49,7 @@ from resumable.operations import (
 )
 from resumable.receiving import Receiver
 from resumable.registry import Registry
+from resumable.repeating import Repeater
 from resumable.sweeping import Sweeper, Swept
 
 
@@ -85,6 +86,7 @@ class Engine:
             self._registry, self._herald, self._ender.complete, self.chunk_size
         )
         self._depositor = Depositor(self._registry, self._herald, self._receiver, self._ender)
+        self._repeater = Repeater(self._registry, self._receiver, self._ender)
         self._appender = Appender(
             self._registry, self._herald, self._receiver, self._ender, self.chunk_size
         )
@@ -96,7 +98,9 @@ class Engine:
 
     def prefers_held(self, operation: Operation, length: int | None) -> bool:
         """Is it less work with all bytes of the payload at hand? `length` bounds them, if known."""
-        return isinstance(operation, Deposit) and self._depositor.is_small(length)
+        if not isinstance(operation, Deposit):
+            return False
+        return operation.reference is not None or self._depositor.is_small(length)
 
     def perform(
         self,
@@ -113,7 +117,7 @@ class Engine:
             case Place():
                 return self._receiver.place(operation, caller, payload)
             case Deposit():
-                completed = self._depositor.deposit(operation, caller, payload, late)
+                completed = self._deposit(operation, caller, payload, late)
                 return self._with_job(completed, operation.wait)
             case Finish():
                 return self._finish(operation, caller)
@@ -152,6 +156,17 @@ class Engine:
     def jobs_of(self, finished: Finished) -> list[JobStatus]:
         """What was asked to be made of a finished object, the first job first."""
         return list(self._jobs.of(finished))
+
+    def _deposit(
+        self,
+        operation: Deposit,
+        caller: Caller,
+        payload: Payload,
+        late: Callable[[], Operation] | None,
+    ) -> Completed:
+        if operation.reference is not None:
+            return self._repeater.deposit(operation, caller, payload)
+        return self._depositor.deposit(operation, caller, payload, late)
 
     def _finish(self, operation: Finish, caller: Caller) -> Completed:
         completed = self._ender.finish(operation, caller)

@@ -121,10 +121,12 @@ class Place:
 class Deposit:
     """Make one finished object of the request's bytes, which are a whole file.
 
-    What may still be told behind the bytes does not make it another operation. The client may
-    `wait` so many seconds for what shall be made of it.
+    Under one `reference` there is one object: the same bytes again are answered with it. What may
+    still be told behind the bytes does not make it another operation. The client may `wait` so many
+    seconds for what shall be made of it.
     """
 
+    reference: Reference | None = None
     filename: str | None = field(default=None, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
     wait: float = 0.0

@@ -56,12 +56,18 @@ class Receiver:
         if operation.reference is None:
             return self._place_in_new(operation, caller, payload, id=None)
         standing = self.standing(operation.reference, caller)
-        if standing.current is not None:
-            self._registry.authorize(caller, "append", standing.current.upload)
-            return self.place_in(operation, caller, payload, standing.current)
-        if standing.previous is not None:
+        if standing.current is None and standing.previous is not None:
             return self._place_after_finish(operation, caller, payload, standing)
-        return self._place_in_new(operation, caller, payload, id=standing.id)
+        return self.place_at(standing, operation, caller, payload)
+
+    def place_at(
+        self, standing: Standing, operation: Place, caller: Caller, payload: Payload
+    ) -> Known:
+        """Into the open upload of this standing, or into the one that is next."""
+        if standing.current is None:
+            return self._place_in_new(operation, caller, payload, id=standing.id)
+        self._registry.authorize(caller, "append", standing.current.upload)
+        return self.place_in(operation, caller, payload, standing.current)
 
     # ------------------------------------------------------------ which upload
 
@@ -131,14 +137,15 @@ class Receiver:
         with closing(self._store.spool(payload)) as spooled:
             if not spooled.whole:
                 raise spooled.cut or Interrupted("The body ended early.")
-            if self._same_bytes(previous, known, spooled):
+            if self.same_bytes(previous, known, spooled):
                 number = operation.number
                 if number is not None and number not in self._store.echoed(previous.upload):
                     self._store.echo(previous.upload, number)
                 return Known(previous, self._chunk_size, number=number, duplicate=True)
             return self._place_in_new(operation, caller, spooled, id=standing.id)
 
-    def _same_bytes(self, previous: Status, known: tuple[int, int], payload: Payload) -> bool:
+    def same_bytes(self, previous: Status, known: tuple[int, int], payload: Payload) -> bool:
+        """Are these the bytes of this range of a finished object?"""
         start, end = known
         if previous.finished is None or payload.length != end - start:
             return False

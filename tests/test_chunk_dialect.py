@@ -352,6 +352,22 @@ def test_a_direct_upload_begins_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ("abc", "abc"),
+        (' "abc" ', "abc"),
+        (r'"a \"b\" \\"', 'a "b" \\'),
+        ('"abc', '"abc'),
+        (r'"a\b"', r'"a\b"'),
+        ("x" * 256, "x" * 256),
+    ],
+)
+def test_a_direct_upload_may_have_a_key(header: str, key: str) -> None:
+    asked = request("POST", "/process-video-chunks", file_name="blob", Idempotency_Key=header)
+    assert DIALECT.parse(asked) == Deposit(reference=ByClientId(key))
+
+
+@pytest.mark.parametrize(
     ("fields", "file_name", "filename", "options"),
     [
         ({}, "", None, {}),

@@ -18,6 +18,7 @@ from resumable.processing.options import checked
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 _CHUNK_DIGESTS = ("sha256", "crc32c")
 _LONGEST_FILENAME = 1024
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,5})(?:$|[,;\s])")
 
 
@@ -103,6 +104,12 @@ class ChunkWords:
                 raise BadRequest(f"{name} and Content-Range disagree.", code="contradiction")
         length = position.length if position.length is not None else total
         return Position(position.start, position.size, length)
+
+
+def key(text: str) -> str:
+    """What an Idempotency-Key says: a quoted text (RFC 8941, 3.3.3), or all of it as it is."""
+    quoted = _QUOTED.fullmatch(text.strip())
+    return text.strip() if quoted is None else re.sub(r"\\(.)", r"\1", quoted[1])
 
 
 def parse_content_range(text: str) -> Position:

@@ -194,10 +194,10 @@ def _split(path: str) -> tuple[str, str]:
     return head, rest
 
 
-def _reference(client_id: str) -> ByClientId:
+def _reference(client_id: str, name: str = "uploadId") -> ByClientId:
     if not client_id or len(client_id) > _LONGEST_ID or not client_id.isprintable():
         raise BadRequest(
-            f"uploadId must have 1 to {_LONGEST_ID} printable characters.", code="bad-id"
+            f"{name} must have 1 to {_LONGEST_ID} printable characters.", code="bad-id"
         )
     secret = _SECRET.fullmatch(client_id) and not _CLOCK_AND_DICE.fullmatch(client_id)
     return ByClientId(client_id, guessable=not secret)
@@ -268,7 +268,9 @@ def _direct(request: Request) -> Deposit:
     if request.file_name is None:
         raise BadRequest("No file provided", code="missing-file")
     own = "" if request.file_name == _NAMELESS else request.file_name
+    key = request.headers.get("idempotency-key")
     return Deposit(
+        reference=None if key is None else _reference(words.key(key), "Idempotency-Key"),
         filename=words.filename(request.fields.get("filename", own)),
         options=words.options_in_form(request.fields.get("options")),
         wait=words.wait(request.headers.get("prefer")),
