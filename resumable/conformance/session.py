@@ -128,6 +128,14 @@ class Tus:
         except NoAnswer as silence:
             raise Unclear(_NOT_CREATED, evidence=silence.exchange) from silence
 
+    def creation(self, length: int | str = 5, url: str | None = None) -> Answer:
+        """The answer to a creation that says its length and nothing else."""
+        return self.post({"Upload-Length": str(length)}, url=url)
+
+    def begun(self, length: int | None, body: bytes) -> str:
+        """A new upload's URL that has these bytes already. Raises Unclear where that fails."""
+        return self.fill(self.create(length), body)
+
     def location(self, answer: Answer) -> str:
         """The URL that a creation names. Raises Unclear where there is none."""
         location = answer.get("Location")

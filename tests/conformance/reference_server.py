@@ -16,7 +16,7 @@ from email.utils import formatdate
 from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tests.conformance.reference_words import Refused, Words
 
@@ -383,7 +383,8 @@ class Handler(Words):
         there = urlsplit(url)
         if there.port not in (None, self.server.server_address[1]) and self.bad("parts-fetched"):
             socket.create_connection((str(there.hostname), there.port)).close()
-        part = self.server.uploads.get(there.path)
+        path = there.path if self.bad("parts-not-decoded") else unquote(there.path)
+        part = self.server.uploads.get(path)
         if part is None:
             raise Refused(404)
         if part.concat != "partial" and not self.bad("any-part"):

@@ -135,6 +135,7 @@ FAULTS = {
     "joined-backwards": "T154",
     "relative-parts-only": "T155",
     "absolute-parts-only": "T155",
+    "parts-not-decoded": "T155",
     "parts-fetched": "T155b",
     "length-with-final": "T156",
     "concatenation-unfinished-unlisted": "T157",
@@ -249,6 +250,8 @@ def test_every_fault_is_in_the_server() -> None:
         ("same-length-refused", "T085", Level.RECOMMENDED),
         ("length-changes", "T085", Level.MUST),
         ("final-offset-early", "T158", Level.SHOULD),
+        ("parts-not-decoded", "T155", Level.RECOMMENDED),
+        ("absolute-parts-only", "T155", Level.MUST),
     ],
 )
 def test_a_weaker_part_accuses_less(fault: str, number: str, level: Level) -> None:

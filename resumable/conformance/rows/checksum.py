@@ -106,7 +106,7 @@ def match(tus: Tus) -> None:
     needs=_NEEDS,
 )
 def thrown_away(tus: Tus) -> None:
-    url = tus.fill(tus.create(9), b"abc")
+    url = tus.begun(9, b"abc")
     _patch(tus, url, 3, b"XXX", SHA1_OF_SOMETHING_ELSE)
     expect.offset(tus.head(url), 3, when="after a wrong digest")
     _patch(tus, url, 3, b"XXX", "md9 YWJj")
@@ -147,7 +147,7 @@ def whole_bodies(tus: Tus) -> None:
     needs=_NEEDS,
 )
 def broken_off(tus: Tus) -> None:
-    url = tus.fill(tus.create(6000), b"a" * 1000)
+    url = tus.begun(6000, b"a" * 1000)
     headers = {"Upload-Checksum": sha1_of(b"b" * 5000)}
     with tus.begin_patch(url, 1000, 5000, headers) as flow:
         flow.send(b"b" * 3000)
@@ -162,7 +162,7 @@ def broken_off(tus: Tus) -> None:
     needs=_NEEDS,
 )
 def last_bytes(tus: Tus) -> None:
-    url = tus.fill(tus.create(6), b"abc")
+    url = tus.begun(6, b"abc")
     expect.refused(_patch(tus, url, 3, b"XYZ", SHA1_OF_SOMETHING_ELSE), when="wrong last bytes")
     expect.offset(tus.head(url), 3, when="after wrong last bytes")
     content = tus.content(url)

@@ -37,7 +37,7 @@ _READ_HEADERS = ("location", "upload-offset", "upload-length", "tus-resumable")
 )
 def creation_for_clients(tus: Tus) -> None:
     for length in (5, 0):
-        answer = tus.post({"Upload-Length": str(length)})
+        answer = tus.creation(length)
         expect.taken(answer, when=f"a creation of length {length}")
         located = bool(answer.get("Location"))
         expect.that(located, f"a creation of length {length}: Location is missing", answer)
@@ -47,7 +47,7 @@ def creation_for_clients(tus: Tus) -> None:
     "C02", Level.RECOMMENDED, "tus-js-client: HEAD has Upload-Offset and a length or its deferral."
 )
 def head_for_clients(tus: Tus) -> None:
-    urls = [tus.create(5), tus.fill(tus.create(5), b"abcde")]
+    urls = [tus.create(5), tus.begun(5, b"abcde")]
     if works(tus, "creation-defer-length"):
         urls.append(tus.create(None))
     for url in urls:
@@ -211,7 +211,7 @@ def _allowed(tus: Tus, asked: dict[str, str | None]) -> None:
 
 @SECTION.row("C11", Level.RECOMMENDED, "GET on a finished upload has its bytes; 404 after DELETE.")
 def download(tus: Tus) -> None:
-    url = tus.fill(tus.create(5), b"abcde")
+    url = tus.begun(5, b"abcde")
     answer = tus.ask("GET", url)
     if not answer.good:
         raise NotOffered("uploads are not handed out by GET")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from resumable.conformance import expect
@@ -28,22 +29,48 @@ def join(tus: Tus, urls: list[str], headers: Headers | None = None) -> Answer:
     return tus.post({"Upload-Concat": f"final;{' '.join(urls)}", **(headers or {})})
 
 
+def final(tus: Tus, urls: list[str]) -> str:
+    """A final upload's URL. Raises Unclear where it is not created."""
+    return tus.location(join(tus, urls))
+
+
+def _two(tus: Tus) -> list[str]:
+    """Parts that are `abcde` together."""
+    return [part(tus, b"abc"), part(tus, b"de")]
+
+
+def _unfinished(tus: Tus) -> str:
+    """A partial upload of 5 bytes that has `abc` so far."""
+    return tus.fill(tus.create(5, _PARTIAL), b"abc")
+
+
 def path_of(url: str) -> str:
     """An absolute URL as a relative one."""
     parts = urlsplit(url)
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def _joined(tus: Tus, urls: list[str], body: bytes, *, what: str) -> None:
-    """The final upload of these parts is complete and has these bytes."""
+def encoded_of(url: str) -> str:
+    """The same URL, with the first letter or digit of its last word percent-encoded."""
+    at = [found.start() for found in re.finditer(r"(?<=[^%A-Za-z0-9])[A-Za-z0-9]", url)][-1]
+    return f"{url[:at]}%{ord(url[at]):02X}{url[at + 1 :]}"
+
+
+def _joined(
+    tus: Tus, urls: list[str], body: bytes, *, what: str, level: Level | None = None
+) -> None:
+    """The final upload of these parts is complete and has these bytes.
+
+    `level` is that of its being taken at all.
+    """
     answer = join(tus, urls)
-    expect.status(answer, 201, when=f"a final upload of {what}")
-    final = tus.location(answer)
-    arrived(tus, final, len(body))
-    seen = tus.head(final)
+    expect.status(answer, 201, when=f"a final upload of {what}", level=level)
+    url = tus.location(answer)
+    arrived(tus, url, len(body))
+    seen = tus.head(url)
     expect.header(seen, "Upload-Length", str(len(body)), when=f"a final upload of {what}")
     expect.offset(seen, len(body), when=f"a final upload of {what}")
-    content = tus.content(final)
+    content = tus.content(url)
     expect.that(content in (None, body), f"a final upload of {what}: GET has other bytes")
 
 
@@ -68,7 +95,7 @@ def partial_uploads(tus: Tus) -> None:
     needs=NEEDS,
 )
 def final_is_created(tus: Tus) -> None:
-    answer = join(tus, [part(tus, b"abc"), part(tus, b"de")])
+    answer = join(tus, _two(tus))
     expect.status(answer, 201, when="a final upload of two parts")
     expect.that(bool(answer.get("Location")), "Location is missing", answer)
 
@@ -80,9 +107,8 @@ def final_is_created(tus: Tus) -> None:
     needs=NEEDS,
 )
 def length_and_order(tus: Tus) -> None:
-    tus.location(join(tus, [part(tus, b"abc")]))
-    first, second = part(tus, b"abc"), part(tus, b"de")
-    _joined(tus, [second, first], b"deabc", what="two parts")
+    final(tus, [part(tus, b"abc")])
+    _joined(tus, [*reversed(_two(tus))], b"deabc", what="two parts")
     _joined(tus, [part(tus, b"one")], b"one", what="one part")
     many = [part(tus, bytes([65 + index])) for index in range(_MANY)]
     body = bytes(range(65, 65 + _MANY))
@@ -97,12 +123,13 @@ def absolute_and_relative(tus: Tus) -> None:
     either = [join(tus, [part(tus, b"abc")]), join(tus, [path_of(part(tus, b"abc"))])]
     if not any(answer.good for answer in either):
         raise Unclear("no final upload is created at all", evidence=either[0].exchange)
-    first, second = part(tus, b"abc"), part(tus, b"de")
-    _joined(tus, [first, second], b"abcde", what="absolute URLs")
-    first, second = part(tus, b"abc"), part(tus, b"de")
-    _joined(tus, [path_of(first), path_of(second)], b"abcde", what="relative URLs")
-    first, second = part(tus, b"abc"), part(tus, b"de")
+    _joined(tus, _two(tus), b"abcde", what="absolute URLs")
+    _joined(tus, [*map(path_of, _two(tus))], b"abcde", what="relative URLs")
+    first, second = _two(tus)
     _joined(tus, [first, path_of(second)], b"abcde", what="both kinds of URLs")
+    # The same URLs by RFC 3986 (6.2.2.2), which the protocol's text does not name.
+    encoded = [*map(encoded_of, _two(tus))]
+    _joined(tus, encoded, b"abcde", what="percent-encoded URLs", level=Level.RECOMMENDED)
 
 
 @SECTION.row(
@@ -123,8 +150,7 @@ def length_with_final(tus: Tus) -> None:
     needs=NEEDS,
 )
 def unfinished_parts(tus: Tus) -> None:
-    waiting = tus.fill(tus.create(5, _PARTIAL), b"abc")
-    answer = join(tus, [part(tus, b"abc"), waiting])
+    answer = join(tus, [part(tus, b"abc"), _unfinished(tus)])
     if "concatenation-unfinished" in tus.offer.extensions:
         expect.taken(answer, when="an unfinished part, where that is listed")
         return
@@ -143,17 +169,17 @@ def unfinished_parts(tus: Tus) -> None:
     needs=(*NEEDS, "concatenation-unfinished"),
 )
 def joined_later(tus: Tus) -> None:
-    waiting = tus.fill(tus.create(5, _PARTIAL), b"abc")
+    waiting = _unfinished(tus)
     answer = join(tus, [part(tus, b"12"), waiting])
     expect.status(answer, 201, when="a final upload of unfinished parts")
-    final = tus.location(answer)
-    seen = tus.head(final)
+    url = tus.location(answer)
+    seen = tus.head(url)
     expect.taken(seen, when="HEAD of a final upload that waits")
     expect.header(seen, "Upload-Length", "7", when="a final upload that waits")
     early = seen.get("Upload-Offset")
     tus.fill(waiting, b"de", 3)
-    arrived(tus, final, 7)
-    seen = tus.head(final)
+    arrived(tus, url, 7)
+    seen = tus.head(url)
     expect.offset(seen, 7, when="a final upload whose parts are finished")
     expect.header(seen, "Upload-Length", "7", when="a final upload whose parts are finished")
     expect.that(early is None, "HEAD tells Upload-Offset before it is joined", level=Level.SHOULD)
@@ -163,9 +189,9 @@ def joined_later(tus: Tus) -> None:
     "T159", Level.MUST, "HEAD of the final upload: Upload-Offset equals Upload-Length.", needs=NEEDS
 )
 def final_is_complete(tus: Tus) -> None:
-    final = tus.location(join(tus, [part(tus, b"abc"), part(tus, b"de")]))
-    arrived(tus, final, 5)
-    seen = tus.head(final)
+    url = final(tus, _two(tus))
+    arrived(tus, url, 5)
+    seen = tus.head(url)
     expect.offset(seen, 5, when="a final upload")
     expect.header(seen, "Upload-Length", "5", when="a final upload")
 
@@ -180,9 +206,9 @@ def concat_is_told_back(tus: Tus) -> None:
     first = part(tus, b"abc")
     expect.header(tus.head(first), "Upload-Concat", "partial", when="a partial upload")
     for urls in ([first], [path_of(part(tus, b"abc"))]):
-        final = tus.location(join(tus, urls))
+        seen = tus.head(final(tus, urls))
         value = f"final;{' '.join(urls)}"
-        expect.header(tus.head(final), "Upload-Concat", value, when="a final upload")
+        expect.header(seen, "Upload-Concat", value, when="a final upload")
 
 
 @SECTION.row("T161", Level.MUST, "HEAD of a partial upload has Upload-Offset.", needs=NEEDS)
@@ -201,7 +227,7 @@ def offset_of_partial(tus: Tus) -> None:
 )
 def metadata_of_final(tus: Tus) -> None:
     urls = [part(tus, b"abc", {"Upload-Metadata": tus.described("part cGFydA==")})]
-    bare = tus.head(tus.location(join(tus, urls)))
+    bare = tus.head(final(tus, urls))
     copied = "part" in (bare.get("Upload-Metadata") or "")
     expect.that(not copied, "the final upload has the metadata of its part", bare)
     own = {"Upload-Metadata": tus.described("final ZmluYWw=")}

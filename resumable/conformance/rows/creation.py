@@ -54,21 +54,21 @@ def over_the_maximum(tus: Tus) -> None:
     most = tus.offer.max_size
     if not most:
         raise NotOffered("there is no Tus-Max-Size")
-    answer = tus.post({"Upload-Length": str(most + 1)})
+    answer = tus.creation(most + 1)
     expect.status(answer, 413, when=f"a length of {most + 1} where {most} is the maximum")
-    just = tus.post({"Upload-Length": str(most)})
+    just = tus.creation(most)
     full = just.status == 507
     expect.that(just.good or full, f"a length of {most} is refused", just, level=Level.RECOMMENDED)
 
 
 @SECTION.row("T054", Level.MUST, "A creation that succeeds is answered 201.")
 def success_is_201(tus: Tus) -> None:
-    expect.status(tus.post({"Upload-Length": "5"}), 201, when="a creation")
+    expect.status(tus.creation(), 201, when="a creation")
 
 
 @SECTION.row("T055", Level.MUST, "Location is the upload's URL, absolute or relative.")
 def location_leads_there(tus: Tus) -> None:
-    answer = tus.post({"Upload-Length": "5"})
+    answer = tus.creation()
     expect.taken(answer, when="a creation")
     location = answer.get("Location")
     expect.that(bool(location), "Location is missing", answer)
@@ -88,7 +88,7 @@ def begins_at_zero(tus: Tus) -> None:
 
 @SECTION.row("T057", Level.MUST, "An upload of length 0 is complete at once.")
 def empty_uploads(tus: Tus) -> None:
-    answer = tus.post({"Upload-Length": "0"})
+    answer = tus.creation(0)
     expect.status(answer, 201, when="a creation of length 0")
     seen = tus.head(tus.location(answer))
     expect.offset(seen, 0, when="an upload of length 0")
@@ -101,9 +101,9 @@ def empty_uploads(tus: Tus) -> None:
     "POST to an upload's URL gets 404 or 405, beside the creation URL nothing is created.",
 )
 def post_elsewhere(tus: Tus) -> None:
-    answer = tus.post({"Upload-Length": "5"}, url=tus.create(5))
+    answer = tus.creation(url=tus.create(5))
     expect.status(answer, 404, 405, when="POST to an upload")
-    beside = tus.post({"Upload-Length": "5"}, url=tus.url.rstrip("/") + "-not-there")
+    beside = tus.creation(url=tus.url.rstrip("/") + "-not-there")
     made = beside.good and beside.get("Location") is not None
     expect.that(not made, "POST beside the creation URL creates an upload", beside)
 
@@ -116,7 +116,7 @@ def slash_or_not(tus: Tus) -> None:
         raise NotOffered("the creation URL is the root of its host")
     bare = tus.url.rstrip("/")
     for url in (bare, f"{bare}/"):
-        answer = tus.post({"Upload-Length": "5"}, url=url)
+        answer = tus.creation(url=url)
         expect.status(answer, 201, when=f"a creation at {url}")
         location = urljoin(url, answer.get("Location") or "")
         expect.taken(tus.head(location), when=f"HEAD of the Location from {url}")

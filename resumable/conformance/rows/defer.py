@@ -90,7 +90,7 @@ def never_changed(tus: Tus) -> None:
     needs=_NEEDS,
 )
 def late_and_wrong(tus: Tus) -> None:
-    url = tus.fill(tus.create(None), b"abcde")
+    url = tus.begun(None, b"abcde")
     low = tus.patch(url, 5, b"", {"Upload-Length": "3"})
     expect.status(low, 400, when="Upload-Length 3 where 5 bytes are stored")
     if tus.offer.max_size:
@@ -106,7 +106,7 @@ def late_and_wrong(tus: Tus) -> None:
     needs=_NEEDS,
 )
 def completed_by_the_length(tus: Tus) -> None:
-    url = tus.fill(tus.create(None), b"abcde")
+    url = tus.begun(None, b"abcde")
     answer = tus.patch(url, 5, b"", {"Upload-Length": "5"})
     expect.status(answer, 204, when="an empty PATCH with Upload-Length 5 at the offset 5")
     expect.offset(answer, 5, when="that PATCH")
@@ -146,7 +146,7 @@ def refused_with_length(tus: Tus) -> None:
         wrong = {"Upload-Checksum": SHA1_OF_SOMETHING_ELSE}
         refusals["with a wrong checksum"] = (3, wrong)
     for when, (offset, headers) in refusals.items():
-        url = tus.fill(tus.create(None), b"abc")
+        url = tus.begun(None, b"abc")
         answer = tus.patch(url, offset, b"x", {"Upload-Length": "9", **headers})
         # Where it is taken, another row says so, and the length is rightly recorded.
         if not answer.good:

@@ -61,7 +61,7 @@ def told_by_every_patch(tus: Tus) -> None:
 )
 def told_by_creation(tus: Tus) -> None:
     _expiring(tus)
-    created = tus.post({"Upload-Length": "5"})
+    created = tus.creation()
     seen = tus.head(tus.location(created))
     missing = "upload-expires" not in created.names()
     known = missing and "upload-expires" in seen.names()
@@ -103,4 +103,4 @@ def _expiring(tus: Tus) -> Answer:
     """A creation on a server that is seen to tell dates."""
     if expiry_seen(tus) is None:
         raise NotOffered("expiration is listed, and no upload has a date here")
-    return tus.post({"Upload-Length": "5"})
+    return tus.creation()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from resumable.conformance import expect
 from resumable.conformance.model import Level, NotOffered, Section
-from resumable.conformance.rows.concatenation import NEEDS, join, part, path_of
+from resumable.conformance.rows.concatenation import NEEDS, final, join, part, path_of
 from resumable.conformance.rows.defer import SMALL_LIMIT
 from resumable.conformance.session import OFFSET_TYPE, Tus
 
@@ -24,11 +24,11 @@ _BAD_WORDS = ("final", "final;", "final; ", "partial;x", "foo", "")
 )
 def final_is_closed(tus: Tus) -> None:
     first = part(tus, b"abc")
-    final = tus.location(join(tus, [first]))
+    url = final(tus, [first])
     for offset, body in ((3, b"x"), (0, b"x"), (3, b"")):
-        answer = tus.patch(final, offset, body)
+        answer = tus.patch(url, offset, body)
         expect.status(answer, 403, when=f"PATCH of {len(body)} bytes at {offset} on a final upload")
-    expect.offset(tus.head(final), 3, when="the final upload afterwards")
+    expect.offset(tus.head(url), 3, when="the final upload afterwards")
     seen = tus.head(first)
     if seen.good:
         expect.offset(seen, 3, when="its part afterwards")
@@ -49,8 +49,9 @@ def parts_are_reused(tus: Tus) -> None:
     again = join(tus, [url])
     if not again.good:
         raise NotOffered(f"a part of another final upload is refused with {again.status}")
-    final = tus.location(again)
-    expect.header(tus.head(final), "Upload-Length", "3", when="a part of another final upload")
+    expect.header(
+        tus.head(tus.location(again)), "Upload-Length", "3", when="a part of another final upload"
+    )
 
 
 @SECTION.row(
@@ -63,10 +64,9 @@ def no_parts(tus: Tus) -> None:
     first = part(tus, b"abc")
     unknown = join(tus, [first, tus.stranger()])
     expect.status(unknown, 404, 400, when="an unknown part")
-    ordinary = tus.fill(tus.create(3), b"abc")
+    ordinary = tus.begun(3, b"abc")
     expect.status(join(tus, [ordinary]), 400, when="a part that is an ordinary upload")
-    final = tus.location(join(tus, [first]))
-    expect.status(join(tus, [final]), 400, when="a part that is a final upload")
+    expect.status(join(tus, [final(tus, [first])]), 400, when="a part that is a final upload")
 
 
 @SECTION.row(

@@ -29,7 +29,7 @@ def _requests(tus: Tus, url: str, version: dict[str, str | None]) -> dict[str, A
 
 @SECTION.row("T001", Level.MUST, "Every response but that to OPTIONS carries Tus-Resumable: 1.0.0.")
 def version_on_every_response(tus: Tus) -> None:
-    created = tus.post({"Upload-Length": "5"})
+    created = tus.creation()
     url = tus.location(created)
     answers = {
         "a creation": created,

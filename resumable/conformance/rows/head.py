@@ -63,7 +63,7 @@ def never_cached(tus: Tus) -> None:
     "T025", Level.MUST, "HEAD has no body, and its Content-Length promises none (RFC 9110)."
 )
 def no_body(tus: Tus) -> None:
-    for url in (tus.create(5), tus.fill(tus.create(5), b"abcde"), tus.stranger()):
+    for url in (tus.create(5), tus.begun(5, b"abcde"), tus.stranger()):
         answer = tus.head(url)
         with tus.begin("HEAD", url) as flow:
             text = flow.raw(_QUIET_SECONDS)

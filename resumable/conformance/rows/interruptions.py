@@ -81,7 +81,7 @@ def head_meanwhile(tus: Tus) -> None:
     "T045", Level.RECOMMENDED, "A body shorter than announced is an interruption, never a success."
 )
 def short_body(tus: Tus) -> None:
-    url = tus.fill(tus.create(6000), b"a" * 1000)
+    url = tus.begun(6000, b"a" * 1000)
     with tus.begin_patch(url, 1000, 5000) as flow:
         flow.send(b"b" * 3000)
         flow.end()

@@ -40,7 +40,7 @@ def other_types(tus: Tus) -> None:
     "T032", Level.MUST, "An offset that is not the current one gets 409 and changes nothing."
 )
 def other_offsets(tus: Tus) -> None:
-    url = tus.fill(tus.create(10), b"abcde")
+    url = tus.begun(10, b"abcde")
     for offset in (0, 4, 6, 9):
         answer = tus.patch(url, offset, b"x")
         expect.status(answer, 409, when=f"PATCH at {offset} where 5 bytes are")
@@ -53,7 +53,7 @@ def other_offsets(tus: Tus) -> None:
 
 @SECTION.row("T033", Level.RECOMMENDED, "A missing or invalid Upload-Offset gets 400.")
 def bad_offsets(tus: Tus) -> None:
-    url = tus.fill(tus.create(10), b"abcde")
+    url = tus.begun(10, b"abcde")
     for text in (None, *no_numbers()):
         answer = tus.patch(url, 0, b"x", {"Upload-Offset": text})
         expect.status(answer, 400, when=f"PATCH with Upload-Offset {text!r}")
@@ -110,7 +110,7 @@ def chunked_body(tus: Tus) -> None:
     "T040", Level.RECOMMENDED, "An empty body at the right offset gets 204 and changes nothing."
 )
 def empty_body(tus: Tus) -> None:
-    url = tus.fill(tus.create(5), b"abc")
+    url = tus.begun(5, b"abc")
     answer = tus.patch(url, 3, b"")
     expect.status(answer, 204, when="PATCH of 0 bytes")
     expect.offset(answer, 3, when="PATCH of 0 bytes")
@@ -123,9 +123,9 @@ def empty_body(tus: Tus) -> None:
     "A body that passes Upload-Length gets 413; nothing past it is stored.",
 )
 def too_many_bytes(tus: Tus) -> None:
-    plain = tus.fill(tus.create(5), b"abc")
+    plain = tus.begun(5, b"abc")
     _within(tus, plain, tus.patch(plain, 3, b"defghi").status, "a PATCH")
-    chunked = tus.fill(tus.create(5), b"abc")
+    chunked = tus.begun(5, b"abc")
     with tus.begin_patch(chunked, 3, None) as flow:
         flow.send(chunks_of(b"defghi") + b"0\r\n\r\n")
         status = tus.answer(flow).status
@@ -146,7 +146,7 @@ def _within(tus: Tus, url: str, status: int, what: str) -> None:
     "PATCH on a complete upload: empty at the end 204, with bytes 413, elsewhere 409.",
 )
 def patch_of_complete(tus: Tus) -> None:
-    url = tus.fill(tus.create(5), b"abcde")
+    url = tus.begun(5, b"abcde")
     expect.status(tus.patch(url, 5, b""), 204, when="an empty PATCH at the end")
     expect.status(tus.patch(url, 5, b"x"), 413, when="a PATCH of more at the end")
     expect.status(tus.patch(url, 2, b"x"), 409, when="a PATCH elsewhere")

@@ -35,7 +35,7 @@ def delete_is_204(tus: Tus) -> None:
 
 @SECTION.row("T143", Level.SHOULD, "Afterwards every request gets 404 or 410.", needs=_NEEDS)
 def gone_afterwards(tus: Tus) -> None:
-    url = tus.fill(tus.create(5), b"abc")
+    url = tus.begun(5, b"abc")
     tus.ask("DELETE", url)
     answers = {
         "HEAD": tus.head(url),
