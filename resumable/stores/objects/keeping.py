@@ -15,7 +15,7 @@ from resumable.stores.incoming import Incoming
 from resumable.stores.objects.bucket import Missing
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.names import Segment
-from resumable.stores.objects.placing import check_same_chunk
+from resumable.stores.objects.rivals import check_same_chunk
 from resumable.stores.objects.room import Room
 
 _MOST_TRIES = 1000

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import tempfile
-from collections import deque
-from dataclasses import dataclass
 from types import TracebackType
 from typing import IO
 
@@ -16,37 +12,15 @@ from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadErro
 from resumable.interfaces import Placed
 from resumable.model import MIB, Chunk, Digest, Extents, Upload
 from resumable.stores.incoming import Incoming
-from resumable.stores.objects.bucket import Data, Missing, Part, Sending
-from resumable.stores.objects.knowledge import Knowledge
+from resumable.stores.objects.bucket import Data, Missing
+from resumable.stores.objects.flight import Filling, Flight
 from resumable.stores.objects.names import Record, Segment, record_name
+from resumable.stores.objects.rivals import check_known, check_rivals, check_same_chunk
 from resumable.stores.objects.room import Room
 
 # Errors after which the bytes that came before are still good.
 _KEEP_AFTER = (NoRoom, Unavailable)
 _PIECE = MIB
-
-
-@dataclass(slots=True)
-class Filling:
-    """A buffer that fills up with the bytes from `start` on; they must end at `limit`."""
-
-    start: int
-    limit: int
-    buffer: io.BytesIO
-    filled: int = 0
-
-    def add(self, view: memoryview) -> None:
-        with self.buffer.getbuffer() as room:
-            room[self.filled : self.filled + len(view)] = view
-        self.filled += len(view)
-
-    @property
-    def size(self) -> int:
-        return self.limit - self.start
-
-    @property
-    def end(self) -> int:
-        return self.start + self.filled
 
 
 class ObjectPlacing:
@@ -71,7 +45,7 @@ class ObjectPlacing:
         self._incoming = Incoming(digest)
         self._digested = digest is not None
         self._filling: Filling | None = None
-        self._sending: deque[tuple[Sending, Filling, int]] = deque()
+        self._flight = Flight(room)
         self._segments: list[Segment] = []
         self._wrote = self._recorded = False
         self._committed = False
@@ -100,14 +74,9 @@ class ObjectPlacing:
                 self._give_all_back()
 
     def _give_all_back(self) -> None:
-        """No buffer is free before the storage has let go of it."""
-        while self._sending:
-            sending, filling, _ = self._sending.popleft()
-            with contextlib.suppress(UploadError, Missing):
-                sending.result()
-            self._room.memory.give_back(filling.buffer, filling.size)
+        self._flight.give_up()
         if self._filling is not None:
-            self._room.memory.give_back(self._filling.buffer, self._filling.size)
+            self._flight.give_back(self._filling)
             self._filling = None
 
     # ------------------------------------------------------------ bytes
@@ -136,18 +105,9 @@ class ObjectPlacing:
         limit = self._position - self._position % size + size
         if self._length is not None:
             limit = max(self._position + 1, min(limit, self._start + self._length))
-        buffer = self._buffer(limit - self._position)
+        buffer = self._flight.buffer(self._known, limit - self._position)
         self._filling = Filling(self._position, limit, buffer)
         return self._filling
-
-    def _buffer(self, size: int) -> io.BytesIO:
-        while self._sending:
-            if len(self._sending) < self._room.pipeline - 1:
-                buffer = self._room.memory.try_take(size)
-                if buffer is not None:
-                    return buffer
-            self._wait_for_one()
-        return self._room.memory.take(size)
 
     # ------------------------------------------------------------ onto the storage
 
@@ -161,12 +121,12 @@ class ObjectPlacing:
             sent = self._hand_over(filling, number)
         finally:
             if not sent:
-                self._room.memory.give_back(filling.buffer, filling.size)
+                self._flight.give_back(filling)
 
     def _hand_over(self, filling: Filling, number: int | None) -> bool:
         """True while the storage still reads the buffer."""
         with filling.buffer.getbuffer() as whole, whole[: filling.filled] as view:
-            self._compare(filling, view)
+            check_known(self._room, self._known, filling.start, view)
             known = self._known.extents()
             if known.covers(filling.start, filling.end):
                 return False
@@ -178,18 +138,10 @@ class ObjectPlacing:
             crc = 0 if is_window else crc32c(view)
         filling.buffer.truncate(filling.filled)
         if is_window:
-            self._send(filling)
+            self._flight.send(self._known, filling)
         else:
             self._put(filling.start, filling.buffer, filling.filled, crc, number)
         return is_window
-
-    def _send(self, filling: Filling) -> None:
-        window = filling.start // self._known.part_size
-        try:
-            sending = self._room.send(self._known, window, filling.buffer)
-        except Missing:
-            raise self._ended() from None
-        self._sending.append((sending, filling, window))
 
     def _put(
         self, start: int, data: Data, length: int, crc: int, number: int | None = None
@@ -205,21 +157,6 @@ class ObjectPlacing:
         last = filling.end == known.length and filling.start > 0
         return filling.filled == known.part_size or last
 
-    def _compare(self, filling: Filling, view: memoryview) -> None:
-        """Raise Conflict where known bytes differ; a part shows only its digest."""
-        same = self._room.same_bytes(self._known, filling.start, view)
-        part, parts = self._part_of(filling), self._room.parts
-        if same and part is not None and part.tag and parts is not None and parts.tags_are_md5:
-            same = hashlib.md5(view, usedforsecurity=False).hexdigest() == part.tag
-        if not same:
-            raise _other_bytes(filling.start)
-
-    def _part_of(self, filling: Filling) -> Part | None:
-        """The stored part that has exactly these bytes."""
-        window, inside = divmod(filling.start, self._known.part_size)
-        part = self._known.parts.get(window)
-        return part if part is not None and (inside, part.size) == (0, filling.filled) else None
-
     def _put_gaps(self, filling: Filling, view: memoryview, known: Extents) -> None:
         """What lies between known ranges."""
         position = filling.start
@@ -233,24 +170,6 @@ class ObjectPlacing:
             data = bytes(view[position - filling.start : end - filling.start])
             self._put(position, data, len(data), crc32c(data))
             position = end
-
-    def _wait_for_one(self) -> None:
-        sending, filling, window = self._sending.popleft()
-        try:
-            sending.result()
-        except Missing:
-            raise self._ended() from None
-        finally:
-            self._room.memory.give_back(filling.buffer, filling.size)
-        self._room.arrived(self._known, window, filling.filled)
-
-    def _ended(self) -> UploadError:
-        """Why the unfinished object is not there any more."""
-        try:
-            self._room.newer(self._known)
-        except UploadError as error:
-            return error
-        return Unavailable("The storage failed while these bytes were saved. Send them again.")
 
     # ------------------------------------------------------------ ends
 
@@ -299,8 +218,7 @@ class ObjectPlacing:
 
     def _store(self, number: int | None) -> None:
         self._flush(number)
-        while self._sending:
-            self._wait_for_one()
+        self._flight.land(self._known)
 
     def _needs_record(self, made: Chunk) -> bool:
         """Unless its name, or its size and place, say which chunk it is."""
@@ -325,7 +243,7 @@ class ObjectPlacing:
         before = self._known
         try:
             fresh = self._room.newer(before)
-            self._check_rivals(fresh)
+            check_rivals(self._room, fresh, self._segments)
             if made is not None:
                 check_same_chunk(fresh, made)
         except (Conflict, NotFound):
@@ -333,33 +251,6 @@ class ObjectPlacing:
             raise
         self._known = fresh
         self._gather_windows()
-
-    def _check_rivals(self, fresh: Knowledge) -> None:
-        mine = {segment.name for segment in self._segments}
-        for segment in self._segments:
-            assert segment.start is not None
-            for at, other in fresh.overlapping(segment.start, segment.end):
-                if other.name in mine or (at, other.length, other.crc32c) == (
-                    segment.start,
-                    segment.length,
-                    segment.crc32c,
-                ):
-                    continue
-                low, high = max(at, segment.start), min(at + other.length, segment.end)
-                if self._differ(fresh, segment, other, at, low, high):
-                    raise _other_bytes(low)
-
-    def _differ(
-        self, fresh: Knowledge, mine: Segment, other: Segment, at: int, low: int, high: int
-    ) -> bool:
-        assert mine.start is not None
-        try:
-            bucket, key = self._room.bucket, self._room.key
-            ours = bucket.get(key(fresh, mine.name), low - mine.start, high - mine.start)
-            theirs = bucket.get(key(fresh, other.name), low - at, high - at)
-        except Missing:
-            return False
-        return ours != theirs
 
     def _gather_windows(self) -> None:
         """Windows that are whole now; whoever fails leaves it to the finish."""
@@ -369,31 +260,6 @@ class ObjectPlacing:
         with contextlib.suppress(UploadError, Missing):
             for window in range(self._start // size, -(-self._position // size)):
                 self._room.gather(self._known, window, (window + 1) * size)
-
-
-def check_same_chunk(known: Knowledge, made: Chunk) -> bool:
-    """Is this chunk known already? Raises Conflict when the known one has other bytes."""
-    before = known.chunks().get(made.number)
-    if before is None:
-        return False
-    same = (before.length, before.crc32c) == (made.length, made.crc32c)
-    if None not in (before.start, made.start):
-        same = same and before.start == made.start
-    if not same:
-        raise Conflict(
-            f"Chunk {made.number} is already stored with other bytes. "
-            "An upload's bytes cannot be changed; begin a new upload.",
-            code="other-bytes",
-        )
-    return True
-
-
-def _other_bytes(position: int) -> Conflict:
-    return Conflict(
-        f"Other bytes are already stored at offset {position}. "
-        "An upload's bytes cannot be changed; begin a new upload.",
-        code="other-bytes",
-    )
 
 
 def _leaves_good_bytes(error: BaseException) -> bool:
