@@ -11,18 +11,10 @@ import pytest
 from resumable import errors
 from resumable.dialects.chunks import ChunkDialect
 from resumable.errors import BadRequest, UploadError
+from resumable.extents import Extents
 from resumable.http import Headers, Request, Response
 from resumable.job import Ending, Job, JobState, JobStatus, Made
-from resumable.model import (
-    Chunk,
-    Digest,
-    Extents,
-    Finished,
-    Limits,
-    State,
-    Status,
-    Upload,
-)
+from resumable.model import Chunk, Digest, Finished, Limits, State, Status, Upload
 from resumable.operations import (
     Browse,
     ByClientId,

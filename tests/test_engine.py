@@ -24,7 +24,8 @@ from resumable.errors import (
     TooMany,
     UploadError,
 )
-from resumable.model import DAY, MIB, Digest, Extents, Limits, State
+from resumable.extents import Extents
+from resumable.model import DAY, MIB, Digest, Limits, State
 from resumable.operations import (
     Browse,
     ByClientId,

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumable.extents import Extent, Extents
 from resumable.model import (
     GREATEST_LENGTH,
     TRANSITIONS,
     Chunk,
     Digest,
-    Extent,
-    Extents,
     Finished,
     State,
     Status,

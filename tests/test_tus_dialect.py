@@ -12,8 +12,9 @@ import pytest
 from resumable import errors
 from resumable.dialects.tus import TusDialect
 from resumable.errors import UploadError
+from resumable.extents import Extents
 from resumable.http import Headers, Request
-from resumable.model import Digest, Extents, Finished, State, Status, Upload
+from resumable.model import Digest, Finished, State, Status, Upload
 from resumable.operations import (
     Append,
     ById,

@@ -9,8 +9,9 @@ from typing import Any
 
 from resumable.digests import crc32c
 from resumable.errors import Interrupted
+from resumable.extents import Extent, Extents
 from resumable.interfaces import Describe, Payload
-from resumable.model import Extent, Extents, State, Status, Upload
+from resumable.model import State, Status, Upload
 from resumable.stores import journal, records
 from resumable.stores.disk import Disk
 from resumable.stores.files import DATA

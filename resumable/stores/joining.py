@@ -7,7 +7,8 @@ from pathlib import Path
 
 from resumable.digests import join_crc32c
 from resumable.errors import NotFound
-from resumable.model import Extent, Finished
+from resumable.extents import Extent
+from resumable.model import Finished
 from resumable.stores import records
 from resumable.stores.session import Session
 

@@ -8,15 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from resumable.digests import join_crc32c
-from resumable.model import (
-    GREATEST_LENGTH,
-    Chunk,
-    Extent,
-    Extents,
-    Finished,
-    State,
-    Upload,
-)
+from resumable.extents import Extent, Extents
+from resumable.model import GREATEST_LENGTH, Chunk, Finished, State, Upload
 from resumable.stores.journal import Record
 from resumable.stores.records import Kept
 

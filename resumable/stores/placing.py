@@ -10,8 +10,9 @@ from types import TracebackType
 
 from resumable.digests import crc32c, join_crc32c
 from resumable.errors import Conflict, NoRoom, Unavailable, UploadError
+from resumable.extents import Extent
 from resumable.interfaces import Placed
-from resumable.model import MIB, Chunk, Digest, Extent, Status
+from resumable.model import MIB, Chunk, Digest, Status
 from resumable.stores import records
 from resumable.stores.disk import translated
 from resumable.stores.incoming import Incoming, check_same_chunk

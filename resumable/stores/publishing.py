@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from resumable.errors import Broken, Conflict, DigestMismatch
+from resumable.extents import Extent
 from resumable.interfaces import Describe
-from resumable.model import Extent, Finished, State
+from resumable.model import Finished, State
 from resumable.stores import journal, records
 from resumable.stores.disk import NO_HARD_LINKS, Disk
 from resumable.stores.ledger import Ledger

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from resumable.model import Chunk, Extent, Finished, Upload
+from resumable.extents import Extent
+from resumable.model import Chunk, Finished, Upload
 from resumable.stores.journal import Record
 
 

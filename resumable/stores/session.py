@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from resumable.digests import crc32c, join_crc32c
 from resumable.errors import Conflict, NotFound
-from resumable.model import Chunk, Extent, State, Status
+from resumable.extents import Extent
+from resumable.model import Chunk, State, Status
 from resumable.stores import journal, records
 from resumable.stores.disk import translated
 from resumable.stores.files import OpenUpload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resumable.digests import crc32c
-from resumable.model import Extent
+from resumable.extents import Extent
 from resumable.stores import records
 from resumable.stores.ledger import Ledger
 from resumable.testing.contract.base import some_bytes

@@ -26,7 +26,8 @@ from resumable.errors import (
     Unavailable,
     UploadError,
 )
-from resumable.model import MIB, Digest, Extents, State, Upload
+from resumable.extents import Extents
+from resumable.model import MIB, Digest, State, Upload
 from resumable.stores import history, journal, placing, records
 from resumable.stores.disk import Disk
 from resumable.stores.ledger import Ledger

@@ -8,7 +8,8 @@ from functools import reduce
 from typing import Any
 
 from resumable.digests import join_crc32c
-from resumable.model import Chunk, Extents, State, Status
+from resumable.extents import Extents
+from resumable.model import Chunk, State, Status
 from resumable.stores.objects.bucket import Part
 from resumable.stores.objects.manifest import Done, End, Manifest
 from resumable.stores.objects.names import Record, Segment

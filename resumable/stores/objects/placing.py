@@ -9,8 +9,9 @@ from typing import IO
 
 from resumable.digests import crc32c
 from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadError
+from resumable.extents import Extents
 from resumable.interfaces import Placed
-from resumable.model import MIB, Chunk, Digest, Extents, Upload
+from resumable.model import MIB, Chunk, Digest, Upload
 from resumable.stores.incoming import Incoming
 from resumable.stores.objects.bucket import Data, Missing
 from resumable.stores.objects.flight import Filling, Flight

@@ -9,8 +9,9 @@ import pytest
 
 from resumable.digests import HASHERS, crc32c
 from resumable.errors import Conflict, DigestMismatch, Unavailable
+from resumable.extents import Extents
 from resumable.interfaces import Store
-from resumable.model import MIB, Digest, Extents, Upload
+from resumable.model import MIB, Digest, Upload
 from resumable.testing.contract.base import (
     ContractBase,
     MakeStore,

@@ -11,8 +11,9 @@ import pytest
 
 from resumable.digests import crc32c
 from resumable.errors import Conflict, DigestMismatch, NotFound
+from resumable.extents import Extents
 from resumable.interfaces import Placing, Store
-from resumable.model import Extents, Finished, State, Upload
+from resumable.model import Finished, State, Upload
 from resumable.testing.contract.base import (
     ContractBase,
     MakeStore,

@@ -10,7 +10,8 @@ import pytest
 
 from resumable.digests import crc32c
 from resumable.errors import Conflict, DigestMismatch
-from resumable.model import Chunk, Digest, Extents, Upload
+from resumable.extents import Extents
+from resumable.model import Chunk, Digest, Upload
 from resumable.testing.contract.base import (
     ContractBase,
     MakeStore,
