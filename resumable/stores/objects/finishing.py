@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from resumable.digests import crc32c as crc32c_of
-from resumable.digests import join_crc32c
 from resumable.errors import Broken, Conflict, DigestMismatch, NotFound, Unavailable
 from resumable.interfaces import Describe
 from resumable.model import KIB, Finished, State, Upload
-from resumable.stores.objects.bucket import JOINING, Description, Missing, Occupied, Part, Piece
+from resumable.stores.objects.bucket import Missing, Occupied
 from resumable.stores.objects.doubt import create, looks
 from resumable.stores.objects.knowledge import Knowledge
+from resumable.stores.objects.making import SOURCES, Maker, joined_crc32c, sources_of
 from resumable.stores.objects.manifest import Done, End, dump_finished, load_finished
 from resumable.stores.objects.names import DONE, MANIFEST, VERDICT
 from resumable.stores.objects.room import Room
 
-# The fact that names what an upload is put together from: key, size and CRC32C of each.
-SOURCES = "sources"
 _HEAD = 64 * KIB
 _TRIES = 10
 
@@ -31,6 +28,7 @@ class Finisher:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._bucket = room.bucket
+        self._maker = Maker(room)
 
     # ------------------------------------------------------------ the decision
 
@@ -124,7 +122,7 @@ class Finisher:
         end, key = known.end, known.manifest.key
         assert end is not None
         try:
-            self._make(known, key, end)
+            self._maker.make(known, key, end)
         except (Missing, Occupied) as error:
             # Somebody else was faster, or the answer to an earlier try got lost.
             if self._is_remembered(known, end, error):
@@ -158,66 +156,12 @@ class Finisher:
         self._room.create(known, f"e.{attempt}", End(attempt, "cancel").to_bytes())
         return _name_taken()
 
-    def _make(self, known: Knowledge, key: str, end: End) -> None:
-        description, length = known.manifest.description, end.length
-        sources = _sources(end)
-        if sources and length:
-            whole = [Piece(one[0], 0, one[1], one[1]) for one in sources if one[1]]
-            self._join(whole, key, description)
-        elif known.native is None and length <= known.part_size:
-            with self._room.filled(known, 0, length) as buffer:
-                self._bucket.put(key, buffer, description=description)
-        elif self._room.parts is not None:
-            self._join_parts(known, key, length, description)
-        else:
-            pieces = [
-                Piece(
-                    self._room.key(known, piece.segment.name),
-                    piece.start - piece.origin,
-                    piece.end - piece.origin,
-                    piece.segment.length,
-                )
-                for piece in known.covering(0, length) or ()
-            ]
-            if sum(piece.end - piece.start for piece in pieces) != length:
-                raise Missing(key)
-            self._join(pieces, key, description)
-
-    def _join(self, pieces: Sequence[Piece], key: str, description: Description) -> None:
-        with self._room.memory.reserved(JOINING):
-            self._bucket.join(pieces, key, description)
-
-    def _join_parts(
-        self, known: Knowledge, key: str, length: int, description: Description
-    ) -> None:
-        parts, size = self._room.parts, known.part_size
-        assert parts is not None
-        windows = range(-(-length // size))
-        for window in windows:
-            if not self._room.gather(known, window, min(length, (window + 1) * size)):
-                raise Missing(key)
-        native = self._room.native(known)
-        # Those of the look behind the try; one that was gathered since has no tag here.
-        listed = [known.parts[window] for window in sorted(known.parts)]
-        if not all(part.tag for part in listed):
-            listed = parts.stored(key, native)
-        sizes = [min(size, length - window * size) for window in windows]
-        mine = [part for part in listed if part.window < len(sizes)]
-        if [(part.window, part.size) for part in mine] != list(enumerate(sizes)):
-            raise Missing(key)
-        if sizes[-1] == size:
-            # Parts that nobody was promised; a server that only joins all parts gets them empty.
-            for part in listed[len(mine) :]:
-                parts.send(key, native, part.window, b"").result()
-                mine.append(Part(part.window, 0, hashlib.md5(usedforsecurity=False).hexdigest()))
-        parts.join(key, native, mine, description)
-
     def _described(self, known: Knowledge, describe: Describe, end: End) -> Finished:
         key = known.manifest.key
         head = self._bucket.get(key, 0, min(_HEAD, end.length)) if end.length else b""
         crc = 0 if not end.length else known.crc32c(end.length)
-        if end.length and _sources(end):
-            crc = _joined_crc32c(_sources(end))
+        if end.length and sources_of(end):
+            crc = joined_crc32c(sources_of(end))
         if crc is None and end.length <= known.part_size:
             crc = crc32c_of(self._bucket.get(key))
         if crc is None and self._bucket.knows_crc32c:
@@ -314,20 +258,6 @@ def _name_taken() -> Conflict:
         "There is a file of this name already. Begin a new upload with another name.",
         code="name-taken",
     )
-
-
-def _sources(end: End) -> list[tuple[str, int, int | None]]:
-    """What an upload is put together from; nothing for one with bytes of its own."""
-    return [(key, size, crc) for key, size, crc in (end.facts or {}).get(SOURCES, ())]
-
-
-def _joined_crc32c(sources: Iterable[tuple[str, int, int | None]]) -> int | None:
-    value = 0
-    for _, size, crc in sources:
-        if crc is None:
-            return None
-        value = join_crc32c(value, crc, size)
-    return value
 
 
 def _is_ours(known: Knowledge, metadata: Mapping[str, str]) -> bool:

@@ -14,9 +14,10 @@ from resumable.interfaces import Capabilities, Describe, Payload
 from resumable.media import UNKNOWN
 from resumable.model import MIB, Digest, Finished, Status, Upload
 from resumable.stores.objects.bucket import Bucket, Description, Missing, Parts
-from resumable.stores.objects.finishing import SOURCES, Finisher
+from resumable.stores.objects.finishing import Finisher
 from resumable.stores.objects.keeping import ObjectKeeping, gather_around
 from resumable.stores.objects.leftovers import Leftovers
+from resumable.stores.objects.making import SOURCES
 from resumable.stores.objects.manifest import Manifest, load_finished
 from resumable.stores.objects.memory import Memory
 from resumable.stores.objects.names import MANIFEST
