@@ -78,6 +78,11 @@ def is_denied(error: BaseException) -> bool:
     return reason(error)[0] in ("AccessDenied", "403")
 
 
+def is_about_parts(error: BaseException) -> bool:
+    """The parts that were named do not make an object."""
+    return reason(error)[0] in ("InvalidPart", "EntityTooSmall")
+
+
 def is_unknown(error: BaseException) -> bool:
     """The server has no such request."""
     code, status = reason(error)

@@ -16,11 +16,12 @@ from resumable.stores.objects.bucket import (
     Occupied,
     Part,
     Piece,
+    Rejected,
     Sending,
     Unfinished,
     windows_of,
 )
-from resumable.stores.s3_errors import Taken, is_unknown, translated
+from resumable.stores.s3_errors import Taken, is_about_parts, is_unknown, translated
 from resumable.stores.s3_words import PAGE, body_of, described, tag_of
 
 _JOINED_PART = 16 * MIB
@@ -186,6 +187,10 @@ class S3Parts:
             )
         except Taken:
             raise Occupied(key) from None
+        except Unavailable as error:
+            if is_about_parts(error):
+                raise Rejected(key) from error
+            raise
 
     def abandon(self, key: str, native: str) -> None:
         try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -94,38 +93,6 @@ def test_a_window_that_cannot_be_gathered_now_waits_for_the_finish(
 
 
 # ---------------------------------------------------------------- the end
-
-
-class AllOrNone(MemoryParts):
-    """A server that joins all parts that it has, or none: some real ones are like this."""
-
-    def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
-        stored = self._contents.multiparts[native].parts
-        named = {part.window: part.tag for part in parts}
-        tags = {window: hashlib.md5(data).hexdigest() for window, (data, _) in stored.items()}
-        if named != tags:
-            raise Unavailable("InvalidPart")
-        super().join(key, native, parts, description)
-
-
-def test_a_late_part_behind_the_end_is_emptied(contents: Contents, upload: Upload) -> None:
-    """Its writer was promised nothing, and it must not keep the object from being made."""
-    data = some_bytes(3 * PART)
-    place(store_on(contents), upload, 0, data)
-
-    def late() -> None:
-        (native,) = contents.multiparts
-        key = contents.multiparts[native].key
-        MemoryParts(MemoryBucket(contents)).send(key, native, 3, b"late").result()
-
-    store = beside(contents, "d.1", late)
-    store._room._parts = lambda: AllOrNone(MemoryBucket(contents))
-    with pytest.raises(Unavailable):
-        # It came behind the listing that the decision was made from.
-        finish(store, upload, len(data))
-    store = store_on(contents)
-    store._room._parts = lambda: AllOrNone(MemoryBucket(contents))
-    assert content(store, finish(store, upload, len(data)).finished) == data
 
 
 @pytest.mark.parametrize("length", [3, 50])

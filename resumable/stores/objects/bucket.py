@@ -21,6 +21,10 @@ class Occupied(Exception):
     """An object that must be the first under its key is not."""
 
 
+class Rejected(Exception):
+    """These parts do not make an object: one is another by now, or not all of them are named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One listed object. `modified` in seconds since the epoch, by the storage's clock.
@@ -175,7 +179,10 @@ class Parts(Protocol):
         """`stored`, under way in the background where the backend can; call for the answer."""
 
     def join(self, key: str, native: str, parts: Sequence[Part], description: Description) -> None:
-        """Make the object of these parts visible. Raises Missing when it has ended, Occupied."""
+        """Make the object of these parts visible.
+
+        Raises Missing when it has ended, Occupied, and Rejected, which leaves it as it was.
+        """
 
     def abandon(self, key: str, native: str) -> None:
         """End an unfinished object with all its parts; one that has ended is no error."""

@@ -141,7 +141,10 @@ class Finisher:
             found = self._bucket.head(known.manifest.key)
             if found is None:
                 continue
-            if found.size == end.length and _is_ours(known, found.metadata):
+            if _is_ours(known, found.metadata) and found.size >= end.length:
+                if found.size > end.length:
+                    # Whoever joined it with late parts died before it was cut.
+                    self._maker.cut(known, found.size, end.length)
                 return False
             if isinstance(error, Occupied):
                 break

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from resumable.digests import join_crc32c
-from resumable.stores.objects.bucket import JOINING, Description, Missing, Part, Piece
+from resumable.errors import Unavailable
+from resumable.stores.objects.bucket import JOINING, Description, Missing, Part, Piece, Rejected
 from resumable.stores.objects.knowledge import Knowledge
 from resumable.stores.objects.manifest import End
 from resumable.stores.objects.room import Room
@@ -69,12 +71,56 @@ class Maker:
         mine = [part for part in listed if part.window < len(sizes)]
         if [(part.window, part.size) for part in mine] != list(enumerate(sizes)):
             raise Missing(key)
-        if sizes[-1] == size:
-            # Parts that nobody was promised; a server that only joins all parts gets them empty.
-            for part in listed[len(mine) :]:
-                parts.send(key, native, part.window, b"").result()
-                mine.append(Part(part.window, 0, hashlib.md5(usedforsecurity=False).hexdigest()))
-        parts.join(key, native, mine, description)
+        try:
+            parts.join(key, native, mine, description)
+        except Rejected:
+            late = [one for one in parts.stored(key, native) if one.window >= len(sizes)]
+            if not late:
+                raise Unavailable("This upload's parts have just changed. Try again.") from None
+            self._join_all(known, length, mine, late)
+
+    # ------------------------------------------------------------ late parts
+
+    def _join_all(
+        self, known: Knowledge, length: int, mine: Sequence[Part], late: Sequence[Part]
+    ) -> None:
+        """With parts that nobody was promised, on a server that joins all that it has or nothing.
+
+        Only the last part may be small there. So a single one behind a whole window becomes empty;
+        else all are joined, and what is too much is cut off.
+        """
+        parts, native = self._room.parts, self._room.native(known)
+        key, description = known.manifest.key, known.manifest.description
+        assert parts is not None
+        whole = mine[-1].size == known.part_size
+        if whole and len(late) == 1:
+            parts.send(key, native, late[0].window, b"").result()
+            empty = Part(late[0].window, 0, hashlib.md5(usedforsecurity=False).hexdigest())
+            parts.join(key, native, [*mine, empty], description)
+            return
+        if not whole:
+            self._pad(known, mine[-1].window, length)
+        listed = parts.stored(key, native)
+        parts.join(key, native, listed, description)
+        self.cut(known, sum(part.size for part in listed), length)
+
+    def _pad(self, known: Knowledge, window: int, length: int) -> None:
+        """Fill the window that the file ends in up to the size of all others."""
+        parts, size = self._room.parts, known.part_size
+        assert parts is not None
+        with self._room.memory.reserved(2 * size):
+            data = b"".join(self._room.read_range(known, window * size, length))
+            if len(data) != length - window * size:
+                raise Unavailable("Parts behind the end of this upload keep it from its end.")
+            native = self._room.native(known)
+            parts.send(known.manifest.key, native, window, data.ljust(size, b"\0")).result()
+
+    def cut(self, known: Knowledge, size: int, length: int) -> None:
+        """The object of `size` bytes becomes its own first `length` bytes."""
+        key = known.manifest.key
+        # It is ours already: nobody else can have a name that must be the first.
+        description = replace(known.manifest.description, exclusive=False)
+        self._join([Piece(key, 0, length, size)], key, description)
 
 
 def sources_of(end: End) -> list[tuple[str, int, int | None]]:

@@ -155,7 +155,9 @@ class ObjectPlacing:
         known = self._known
         if self._room.parts is None or filling.start % known.part_size:
             return False
-        last = filling.end == known.length and filling.start > 0
+        # A length that was only said later may be unknown to a writer behind it: then the end stays
+        # a segment, for the finish may have to put it elsewhere.
+        last = filling.end == known.manifest.upload.length and filling.start > 0
         return filling.filled == known.part_size or last
 
     def _put_gaps(self, filling: Filling, view: memoryview, known: Extents) -> None:

@@ -235,10 +235,15 @@ class Room:
         known.parts[window] = Part(window, size, "")
 
     def gather(self, known: Knowledge, window: int, end: int) -> bool:
-        """Segments that make a window whole up to `end` become its part."""
-        start = window * known.part_size
-        if window in known.parts or known.covering(start, end) is None:
-            return window in known.parts
+        """Segments that make a window whole up to `end` become its part.
+
+        A part of another size came late, from a writer that did not know of the file's end.
+        """
+        start, part = window * known.part_size, known.parts.get(window)
+        if part is not None and part.size == end - start:
+            return True
+        if known.covering(start, end) is None:
+            return False
         with self.filled(known, start, end) as buffer:
             self.send(known, window, buffer).result()
         self.arrived(known, window, end - start)
