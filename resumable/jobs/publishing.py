@@ -71,7 +71,7 @@ def _publish(
     if size:
         with store.placing(upload, 0, length=size, alone=True) as placing:
             for piece in _pieces(result):
-                placing.write(memoryview(piece))
+                placing.write(piece)
             placing.commit()
     status = store.finish(upload, size, partial(describe, upload, clock))
     assert status.finished is not None
@@ -86,10 +86,12 @@ def _filename(original: Finished, result: Result) -> str:
     return f"{stem}{kind}{result.path.suffix}"
 
 
-def _pieces(result: Result) -> Iterator[bytes]:
-    with result.path.open("rb") as file:
-        while piece := file.read(MIB):
-            yield piece
+def _pieces(result: Result) -> Iterator[memoryview]:
+    """Each is valid until the next is asked for."""
+    buffer = memoryview(bytearray(MIB))
+    with result.path.open("rb", buffering=0) as file:
+        while length := file.readinto(buffer):
+            yield buffer[:length]
 
 
 def withdraw(store: Store, job: Job, attempt: int) -> None:

@@ -50,11 +50,11 @@ class Chain:
 def chain_for(wishes: Wishes, extra: Sequence[Processor] = ()) -> Chain:
     """The steps that make what is wished, then the app's own, which always run."""
     steps: list[Processor] = [*_main(wishes)]
+    # Behind the one that reads all of the recording, if there is one.
+    steps += [Probe()] if steps or wishes.poster or wishes.sprite or wishes.probe else []
     steps += [Poster()] if wishes.poster else []
     steps += [Sprite()] if wishes.sprite else []
     steps += [Hls()] if wishes.hls else []
-    if steps or wishes.probe:
-        steps.insert(0, Probe())
     steps += [Sha256()] if wishes.sha256 else []
     return Chain((*steps, *extra))
 

@@ -69,8 +69,13 @@ class Child:
             if pipe is not None:
                 pipe.close()
 
-    def ended(self) -> bool:
-        return self.process.poll() is not None
+    def ended(self, seconds: float) -> bool:
+        """Whether the program ends within so many seconds."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def cpu_seconds(self) -> float:
         """Processor time that the program has used; 0 where the system does not tell."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,10 +12,10 @@ from resumable.processing.drawing import Drawing, draw
 from resumable.processing.failures import Refused
 from resumable.processing.formats import Format
 from resumable.processing.graph import filters, layout
-from resumable.processing.inputs import opened
 from resumable.processing.meter import Meter
 from resumable.processing.options import Wishes
-from resumable.processing.probing import Facts, probe
+from resumable.processing.probing import AudioFacts, Facts, check_duration, measured
+from resumable.processing.running import Progress
 from resumable.processing.wording import time_in_words
 from resumable.processing.work import Outcome, Result, Work
 
@@ -40,8 +41,12 @@ class Mp4:
     of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
-        facts = work.facts
-        return _converted(work, formats.MP4 if facts.video else formats.M4A)
+        video = work.outline.video
+        if video is None:
+            return _converted(work, formats.M4A)
+        if formats.can_be_kept(video) and not work.wishes.changes_picture:
+            return _kept(work)
+        return _converted(work, formats.MP4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,7 @@ class Overlay:
     of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
-        facts = work.facts
-        if work.input.indexed:
-            return _converted(work, formats.MP4 if facts.video else formats.M4A)
-        return _converted(work, formats.WEBM)
+        return Mp4()(work) if work.input.indexed else _converted(work, formats.WEBM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +70,55 @@ class Repair:
     of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
-        facts = work.facts
-        target = _same_kind(facts)
+        target = _same_kind(work.outline)
         path = work.folder / f"repaired.{target.extension}"
         streams = ("-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy")
-        work.runner.run(
+        return _copied(
+            work,
             (
                 *work.input.arguments(work.settings.limits),
                 *streams,
                 *("-fflags", "+bitexact"),
                 *_written(target, path),
             ),
-            watch=Meter(work.report, facts.duration),
+            path,
+            target,
         )
-        return _checked(work, path, target, facts.duration)
+
+
+def _kept(work: Work) -> Outcome:
+    """An MP4 of the same picture."""
+    path = work.folder / f"video.{formats.MP4.extension}"
+    return _copied(
+        work,
+        (
+            *work.input.arguments(work.settings.limits),
+            *("-map", "0:V:0", "-c:v", "copy"),
+            *_sound(work, work.outline.audio, formats.MP4),
+            *_PLAIN,
+            *("-threads", str(work.settings.threads)),
+            *_written(formats.MP4, path),
+        ),
+        path,
+        formats.MP4,
+    )
+
+
+def _copied(work: Work, arguments: Sequence[str], path: Path, target: Format) -> Outcome:
+    """A copy meets every packet: it is what measures the recording, beside its work."""
+    limits = work.settings.limits
+    meter = Meter(work.report, size=work.input.size)
+
+    def watch(progress: Progress) -> None:
+        check_duration(progress.seconds, limits)
+        meter(progress)
+
+    frames = work.runner.run(arguments, watch=watch).progress.frames
+    outcome = _checked(work, path, target, frames)
+    # The header was written here: it knows more than ffmpeg says while it runs.
+    seconds = work.known[path].duration
+    work.known[work.source] = measured(work.outline, Progress(seconds, frames), limits)
+    return outcome
 
 
 def _converted(work: Work, target: Format) -> Outcome:
@@ -92,11 +129,11 @@ def _converted(work: Work, target: Format) -> Outcome:
     if facts.video is None:
         path = work.folder / f"audio.{target.extension}"
     picture, notes = _picture(work, target)
-    work.runner.run(
+    run = work.runner.run(
         (
             *_entry(work),
             *picture,
-            *_sound(work, target),
+            *_sound(work, facts.audio, target),
             *_PLAIN,
             *("-threads", str(work.settings.threads)),
             *_end(work),
@@ -104,7 +141,7 @@ def _converted(work: Work, target: Format) -> Outcome:
         ),
         watch=Meter(work.report, duration),
     )
-    return Outcome(notes=notes).joined(_checked(work, path, target, duration))
+    return Outcome(notes=notes).joined(_checked(work, path, target, run.progress.frames, duration))
 
 
 def _check_streams(facts: Facts, wishes: Wishes) -> None:
@@ -151,8 +188,6 @@ def _picture(work: Work, target: Format) -> tuple[tuple[str, ...], tuple[str, ..
     if video is None:
         left_out = ("There is no picture in this recording to draw on.",) if wishes.draws else ()
         return (), left_out
-    if target is formats.MP4 and formats.can_be_kept(video) and not wishes.changes_picture:
-        return ("-map", "0:V:0", "-c:v", "copy"), ()
     where = layout(video, wishes)
     drawing = draw(wishes, where.canvas, where, settings)
     second = _kept_as_file(drawing, work.folder)
@@ -175,10 +210,10 @@ def _kept_as_file(drawing: Drawing, folder: Path) -> tuple[str, ...]:
     return ("-f", "png_pipe", "-i", f"file:{path}")
 
 
-def _sound(work: Work, target: Format) -> tuple[str, ...]:
-    audio, wishes = work.facts.audio, work.wishes
+def _sound(work: Work, audio: AudioFacts | None, target: Format) -> tuple[str, ...]:
     if audio is None:
         return ()
+    wishes = work.wishes
     encode = formats.opus if target is formats.WEBM else formats.aac
     arguments = encode(work.settings, audio, wishes.audio_gain, anew=wishes.changes_sound)
     return ("-map", "0:a:0", *arguments)
@@ -202,19 +237,25 @@ def _same_kind(facts: Facts) -> Format:
     }.get(facts.media_type, formats.MP4)
 
 
-def _checked(work: Work, path: Path, target: Format, duration: float) -> Outcome:
-    """The file that was made, if it is one: an exit code alone proves nothing."""
+def _checked(work: Work, path: Path, target: Format, frames: int, expected: float = 0.0) -> Outcome:
+    """The file that was made, if it is one: an exit code alone proves nothing.
+
+    Its header was written here and is believed; `frames` are those that ffmpeg has written.
+    """
     (work.folder / "drawing.png").unlink(missing_ok=True)
     if not path.exists() or not path.stat().st_size:
         raise Refused("Nothing of the recording could be read, so there is no result.")
-    facts = probe(opened(path), work.runner)
+    facts = work.on(path).outline
+    if facts.video is not None:
+        facts = replace(facts, video=replace(facts.video, frames=frames))
     if facts.duration <= 0:
         raise Refused("Nothing of the recording could be read, so the result has no length.")
+    work.known[path] = facts
     role = "video" if facts.video else "audio"
     work.report(1.0, 0.0)
     return Outcome(
         (Result(path, role, target.media_type, facts.as_dict()),),
-        notes=_on_what_is_missing(facts.duration, duration),
+        notes=_on_what_is_missing(facts.duration, expected),
     )
 
 

@@ -12,7 +12,10 @@ from resumable.processing.work import Outcome, Work
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The facts of the recording as it was sent, under "source"; its seconds under "duration"."""
+    """The facts of the recording as it was sent, under "source"; its seconds under "duration".
+
+    Behind a step that has read the whole recording this costs nothing.
+    """
 
     name: ClassVar[str] = "probe"
     share: ClassVar[float] = 0.3

@@ -10,7 +10,7 @@ from typing import Any
 from resumable.model import MIB
 from resumable.processing.failures import LimitReached, Refused
 from resumable.processing.inputs import Input
-from resumable.processing.running import Runner
+from resumable.processing.running import Progress, Runner
 from resumable.processing.settings import ProcessingLimits
 from resumable.processing.wording import time_in_words
 
@@ -96,10 +96,33 @@ def probe(source: Input, runner: Runner) -> Facts:
         measure = True
         run = runner.run(_reading(source, limits, whole=True), loud=True)
     facts = _parsed(source, run.log)
+    _check_pixels(facts, limits)
     if measure:
-        facts = _measured(facts, run.progress.seconds, run.progress.frames)
-    _check(facts, limits)
+        return measured(facts, run.progress, limits)
+    check_duration(facts.duration, limits)
     return facts
+
+
+def outline(source: Input, runner: Runner) -> Facts:
+    """The facts by the first packets alone: no frames are counted, and the header's duration
+    is not to be believed. Raises Refused and LimitReached.
+    """
+    facts = _parsed(source, runner.run(_reading(source, runner.limits, whole=False), loud=True).log)
+    _check_pixels(facts, runner.limits)
+    return facts
+
+
+def measured(facts: Facts, progress: Progress, limits: ProcessingLimits) -> Facts:
+    """The facts by the packets, after a run that has copied them all. Raises LimitReached.
+
+    Some versions of ffmpeg leave out the length of the last packet.
+    """
+    seconds = progress.seconds
+    if seconds <= facts.duration <= seconds + _ROUNDING:
+        seconds = facts.duration
+    check_duration(seconds, limits)
+    video = replace(facts.video, frames=progress.frames) if facts.video else None
+    return replace(facts, duration=seconds, video=video)
 
 
 def _reading(source: Input, limits: ProcessingLimits, *, whole: bool) -> tuple[str, ...]:
@@ -204,23 +227,19 @@ def _cut(text: str) -> Iterator[str]:
     yield text[start:].strip()
 
 
-def _measured(facts: Facts, seconds: float, frames: int) -> Facts:
-    """The facts by the packets; some versions of ffmpeg leave out the length of the last one."""
-    if seconds <= facts.duration <= seconds + _ROUNDING:
-        seconds = facts.duration
-    video = replace(facts.video, frames=frames) if facts.video else None
-    return replace(facts, duration=seconds, video=video)
-
-
-def _check(facts: Facts, limits: ProcessingLimits) -> None:
+def _check_pixels(facts: Facts, limits: ProcessingLimits) -> None:
     video = facts.video
     if video is not None and video.coded_width * video.coded_height > limits.pixels:
         raise LimitReached(
             f"The picture of {video.coded_width} x {video.coded_height} is larger than the"
             f" {limits.pixels} pixels that are processed here."
         )
-    if facts.duration > limits.duration:
+
+
+def check_duration(seconds: float, limits: ProcessingLimits) -> None:
+    """Raises LimitReached for what is longer than a recording may be."""
+    if seconds > limits.duration:
         raise LimitReached(
-            f"The recording lasts {time_in_words(facts.duration)}; at most"
+            f"The recording lasts {time_in_words(seconds)}; at most"
             f" {time_in_words(limits.duration)} are processed here."
         )

@@ -116,9 +116,8 @@ class _Watch:
             while selector.get_map():
                 self._take_what_came(selector)
                 self._check()
-        while not self._child.ended():
+        while not self._child.ended(_TICK):
             self._check()
-            time.sleep(_TICK / 10)
         return self._judged(self._child.process.returncode)
 
     def _take_what_came(self, selector: selectors.BaseSelector) -> None:

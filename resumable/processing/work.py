@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from resumable.processing.failures import Cancelled
 from resumable.processing.inputs import Input, opened
 from resumable.processing.options import Wishes
-from resumable.processing.probing import Facts, probe
+from resumable.processing.probing import Facts, outline, probe
 from resumable.processing.program import Program, find_program
 from resumable.processing.running import Runner
 from resumable.processing.settings import VideoSettings
@@ -40,16 +40,25 @@ class Work:
     settings: VideoSettings = field(default_factory=VideoSettings)
     report: Report = silent
     cancel: threading.Event = field(default_factory=threading.Event)
+    # What any step has learned of a file, for those that come later.
+    known: dict[Path, Facts] = field(default_factory=dict)
 
     @cached_property
     def input(self) -> Input:
         """The source, sniffed. Raises Refused."""
         return opened(self.source)
 
-    @cached_property
+    @property
     def facts(self) -> Facts:
-        """What the source is, asked once. Raises ProcessingFailed."""
-        return probe(self.input, self.runner)
+        """What the source is, measured once for all steps. Raises ProcessingFailed."""
+        if self.source not in self.known:
+            self.known[self.source] = probe(self.input, self.runner)
+        return self.known[self.source]
+
+    @cached_property
+    def outline(self) -> Facts:
+        """What the source says it is, without reading it all. Raises ProcessingFailed."""
+        return self.known.get(self.source) or outline(self.input, self.runner)
 
     @cached_property
     def program(self) -> Program:
@@ -77,12 +86,8 @@ class Work:
         return replace(self, source=source)
 
     def reporting(self, report: Report) -> Work:
-        """The same work, told to somebody else; what is known of the source stays known."""
-        work = replace(self, report=report)
-        for name in ("input", "facts", "program"):
-            if name in self.__dict__:
-                work.__dict__[name] = self.__dict__[name]
-        return work
+        """The same work, told to somebody else."""
+        return replace(self, report=report)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from resumable.processing.chain import chain_for
 from resumable.processing.converting import Mp4, Overlay, Repair
-from resumable.processing.failures import Refused
+from resumable.processing.failures import LimitReached, Refused
+from resumable.processing.running import Run, Runner
 from resumable.processing.work import Outcome
 from tests.processing.conftest import MakeWork
 from tests.processing.media import Media, boxes, h264_level
@@ -53,6 +57,45 @@ def test_h264_is_copied(work: MakeWork, media: Media) -> None:
     """The packets are the same; only the sound is encoded."""
     made = only(Mp4()(work("camera_h264.webm")))
     assert media.digests(made) == media.digests(work("camera_h264.webm").source)
+
+
+@pytest.mark.parametrize("options", [{"convertToMp4": True}, {"repair": True}])
+def test_a_copy_reads_the_recording_once(
+    work: MakeWork, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """The run that copies measures too; all else is a look at a beginning."""
+    asked: list[list[str]] = []
+    run = Runner.run
+
+    def noted(self: Runner, arguments: Sequence[str], **rest: Any) -> Run:
+        asked.append(list(arguments))
+        return run(self, arguments, **rest)
+
+    monkeypatch.setattr(Runner, "run", noted)
+    heard: list[float] = []
+    task = work("camera_h264.webm", options, report=lambda done, left: heard.append(done))
+    outcome = chain_for(task.wishes)(task)
+    source = outcome.facts["source"]
+    assert source["duration"] == pytest.approx(4.95, abs=0.1)
+    assert source["video"]["frames"] == outcome.results[0].facts["video"]["frames"] == 100
+    assert len(asked) == 3
+    assert ["0.001" in one for one in asked] == [True, False, True]
+    assert max(heard[:-1]) > 0.5
+
+
+@pytest.mark.parametrize("options", [{"convertToMp4": True}, {"repair": True}])
+def test_a_copy_that_turns_out_too_long_is_none(
+    work: MakeWork, media: Media, options: dict[str, Any]
+) -> None:
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=64x36:r=1:d=2", "-pix_fmt", "yuv420p")
+    source = media.make(
+        "far_apart_h264.webm",
+        *(*picture, "-c:v", "libx264", "-bf", "0", "-f", "matroska"),
+        *("-vf", "setpts=PTS*36000", "-fps_mode", "vfr"),
+    )
+    task = work(source, options)
+    with pytest.raises(LimitReached, match="The recording lasts 10 h"):
+        chain_for(task.wishes)(task)
 
 
 def test_an_mp4_is_only_put_in_order(work: MakeWork, media: Media) -> None:
