@@ -348,6 +348,17 @@ class Depository(Protocol):
         """
 
 
+@runtime_checkable
+class Adopter(Protocol):
+    """A store that can take a file of this machine as it lies there."""
+
+    def adopt(self, upload: Upload, path: Path, describe: Describe) -> Status | None:
+        """As a deposit of the file at `path`, which nobody changes any more, without a copy.
+
+        None where the file lies on another disk; nothing has happened then.
+        """
+
+
 class SpooledPayload(Payload, Protocol):
     """A payload that can be read again until it is closed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import PurePath
 from resumable.describing import describe
 from resumable.errors import NotFound, UploadError
 from resumable.identity import new_id, output_id
-from resumable.interfaces import Store
+from resumable.interfaces import Adopter, Describe, Store
 from resumable.job import Job, Made
 from resumable.jobs.queue import Claim
 from resumable.model import MIB, Finished, State, Status, Upload
@@ -67,15 +68,31 @@ def _publish(
         role=result.role,
         beside=beside,
     )
+    describes = partial(describe, upload, clock)
+    status = _adopted(store, upload, result, describes) or _copied(store, upload, result, describes)
+    assert status.finished is not None
+    return status.finished
+
+
+def _adopted(store: Store, upload: Upload, result: Result, describes: Describe) -> Status | None:
+    """The working file itself, where the storage is on the same disk."""
+    status = result.path.lstat()
+    own = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size
+    if not (isinstance(store, Adopter) and own):
+        return None
+    result.path.chmod(0o600)
+    return store.adopt(upload, result.path, describes)
+
+
+def _copied(store: Store, upload: Upload, result: Result, describes: Describe) -> Status:
+    size = upload.length or 0
     store.begin(upload)
     if size:
         with store.placing(upload, 0, length=size, alone=True) as placing:
             for piece in _pieces(result):
                 placing.write(piece)
             placing.commit()
-    status = store.finish(upload, size, partial(describe, upload, clock))
-    assert status.finished is not None
-    return status.finished
+    return store.finish(upload, size, describes)
 
 
 def _filename(original: Finished, result: Result) -> str:

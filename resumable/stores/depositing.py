@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,15 @@ from resumable.digests import crc32c
 from resumable.errors import Interrupted
 from resumable.extents import Extent, Extents
 from resumable.interfaces import Describe, Payload
-from resumable.model import State, Status, Upload
+from resumable.model import MIB, State, Status, Upload
 from resumable.stores import journal, records
 from resumable.stores.disk import Disk
 from resumable.stores.files import DATA
 from resumable.stores.journal import Record
 from resumable.stores.publishing import HEAD, Publisher
 from resumable.stores.rooms import Rooms
+
+_PIECE = MIB
 
 
 class Deposits:
@@ -43,13 +47,38 @@ class Deposits:
         Everything up to the seal is one append behind the bytes: whoever finds it from then on
         takes it to its end, as after any other seal.
         """
+        return self._deposited(
+            upload, self._disk.create, partial(self._written, payload), describe, facts
+        )
+
+    def adopt(self, upload: Upload, path: Path, describe: Describe) -> Status | None:
+        """The same of a file that lies on this disk, by another name for it; else None."""
+        nest = self._rooms.new / secrets.token_hex(12)
+        try:
+            self._disk.link(path, nest)
+        except OSError:
+            return None
+        try:
+            return self._deposited(upload, partial(self._moved, nest), self._found, describe, {})
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                self._disk.unlink(nest)
+
+    def _deposited(
+        self,
+        upload: Upload,
+        make: Callable[[Path], int],
+        fill: Callable[[int], tuple[bytes, Extent]],
+        describe: Describe,
+        facts: Mapping[str, Any],
+    ) -> Status:
         path = self._rooms.uploads / upload.id
         data_path = path.with_name(upload.id + DATA)
         file = self._journal(path)
         try:
-            data = self._disk.create(data_path)
+            data = make(data_path)
             try:
-                head, whole = self._written(data, payload)
+                head, whole = fill(data)
                 self._record(
                     file, records.birth(upload), *self._made(whole), records.sealed(whole, facts)
                 )
@@ -73,19 +102,38 @@ class Deposits:
             self._rooms.prepare()
             return self._disk.create(path, append=True)
 
-    def _written(self, data: int, payload: Payload) -> tuple[bytes, Extent]:
+    def _moved(self, nest: Path, data_path: Path) -> int:
+        self._disk.rename(nest, data_path)
+        return self._disk.open(data_path)
+
+    def _found(self, data: int) -> tuple[bytes, Extent]:
+        """What the bytes are that are there already."""
+        length, position, crc = self._disk.size(data), 0, 0
+        while position < length:
+            piece = self._disk.read_at(data, _PIECE, position)
+            if not piece:
+                raise Interrupted("The file became shorter.")
+            crc, position = crc32c(piece, crc), position + len(piece)
+        self._sync(data)
+        return self._disk.read_at(data, HEAD, 0), Extent(0, length, crc)
+
+    def _written(self, payload: Payload, data: int) -> tuple[bytes, Extent]:
         """All bytes to their place: their head, and what they are. Raises what cut them."""
         content = b"".join(map(bytes, payload))
         if not payload.whole:
             raise payload.cut or Interrupted("The body ended early.")
         if content:
             self._disk.write_at(data, memoryview(content), 0)
-        if self._full:
-            if content:
-                self._disk.sync_data(data)
-            # What is sealed must have its bytes, whichever name a power cut takes.
-            self._rooms.sync(self._rooms.uploads)
+        self._sync(data if content else None)
         return content[:HEAD], Extent(0, len(content), crc32c(content))
+
+    def _sync(self, data: int | None) -> None:
+        """What is sealed must have its bytes, whichever name a power cut takes."""
+        if not self._full:
+            return
+        if data is not None:
+            self._disk.sync_data(data)
+        self._rooms.sync(self._rooms.uploads)
 
     def _made(self, whole: Extent) -> list[Record]:
         """The record of bytes that survive what this store's records promise."""

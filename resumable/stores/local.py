@@ -135,9 +135,19 @@ class LocalStore:
     ) -> Status:
         self._rooms.check_room(payload.length or 0)
         self._rooms.prepare_once()
+        with self._depositing(upload):
+            return self._deposits.deposit(upload, payload, describe, facts or {})
+
+    def adopt(self, upload: Upload, path: Path, describe: Describe) -> Status | None:
+        self._rooms.prepare_once()
+        with self._depositing(upload):
+            return self._deposits.adopt(upload, path, describe)
+
+    @contextlib.contextmanager
+    def _depositing(self, upload: Upload) -> Iterator[None]:
         with translated("storing a file"):
             try:
-                return self._deposits.deposit(upload, payload, describe, facts or {})
+                yield
             except BaseException:
                 with contextlib.suppress(OSError, NotFound), self._opened(upload.id) as session:
                     self._leftovers.remove_unborn(session)

@@ -75,10 +75,11 @@ def test_what_was_asked_for_once_is_one_job() -> None:
 
 @pytest.mark.parametrize("durability", ["full", "process"])
 @pytest.mark.parametrize("how", ["before", "torn", "after"])
-def test_a_process_that_dies_at_any_write(how: str, durability: str) -> None:
+@pytest.mark.parametrize("one_disk", [False, True], ids=["copied", "adopted"])
+def test_a_process_that_dies_at_any_write(how: str, durability: str, one_disk: bool) -> None:
     attempts = set()
     for at in count(1):
-        shop = Workshop(durability=durability)
+        shop = Workshop(durability=durability, one_disk=one_disk)
         job = shop.jobs().ask(shop.finished, {})
         faults = Faults(at, how)
         with suppress(Crash):
@@ -94,11 +95,12 @@ def test_a_process_that_dies_at_any_write(how: str, durability: str) -> None:
     assert attempts == {1, 2}
 
 
+@pytest.mark.parametrize("one_disk", [False, True], ids=["copied", "adopted"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-def test_a_storage_that_fails_at_any_write(number: int) -> None:
+def test_a_storage_that_fails_at_any_write(number: int, one_disk: bool) -> None:
     """The upload is untouched, and a later attempt succeeds."""
     for at in count(1):
-        shop = Workshop(durability="process")
+        shop = Workshop(durability="process", one_disk=one_disk)
         job = shop.jobs().ask(shop.finished, {})
         faults = Faults(at, "before", partial(OSError, number, "broken"))
         with suppress(UploadError):

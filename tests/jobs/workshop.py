@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from resumable.describing import describe
 from resumable.job import JobState, JobStatus
@@ -16,6 +17,7 @@ from resumable.processing.work import Result
 from resumable.stores.local import LocalStore
 from resumable.testing.contract.base import an_upload
 from resumable.testing.faults import Faults
+from resumable.testing.memory import MemoryDisk
 from tests.stores.local_storage import MemoryStorage
 
 
@@ -43,11 +45,28 @@ class Maker:
         )
 
 
+class OneDisk(MemoryDisk):
+    """Files of this machine lie on the volume too: they can be given a name there."""
+
+    def link(self, source: Path, target: Path) -> None:
+        if not source.is_file():
+            super().link(source, target)
+            return
+        file = self.create(target)
+        self.write_at(file, memoryview(source.read_bytes()), 0)
+        self.close(file)
+
+
+class OneDiskStorage(MemoryStorage):
+    disk_class = OneDisk
+
+
 class Workshop:
     """A storage with one finished recording, and processes that work on its jobs."""
 
-    def __init__(self, **how: object) -> None:
-        self.storage = MemoryStorage(**how)  # type: ignore[arg-type]
+    def __init__(self, *, one_disk: bool = False, **how: object) -> None:
+        kind = OneDiskStorage if one_disk else MemoryStorage
+        self.storage = kind(**how)  # type: ignore[arg-type]
         self.heard: list[JobStatus] = []
         self.finished = self._recording()
 

@@ -15,6 +15,8 @@ ROOT = Path("/storage")
 class MemoryStorage:
     """A volume in memory with its own clock; `room` bounds the bytes on it."""
 
+    disk_class = MemoryDisk
+
     def __init__(
         self, *, durability: str = "full", room: int | None = None, hard_links: bool = True
     ) -> None:
@@ -26,7 +28,7 @@ class MemoryStorage:
         self._locks = Locks()
 
     def disk(self, faults: Faults) -> MemoryDisk:
-        return MemoryDisk(
+        return self.disk_class(
             self.volume,
             faults=faults,
             locks=self._locks,
