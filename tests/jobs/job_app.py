@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from resumable import JobStatus, Processing, ResumableUploads
@@ -16,7 +17,7 @@ REDIS = os.environ.get("JOBS_REDIS", "")
 
 @dataclass(frozen=True)
 class Slow:
-    """A step that takes its time, and says in a file that it has begun."""
+    """A step that says in a file that it has begun, waits for colleagues, and takes its time."""
 
     seconds: float
     name: str = "slow"
@@ -26,6 +27,11 @@ class Slow:
     def __call__(self, work: Work) -> Outcome:
         with open(os.environ["JOBS_BEGUN"], "a") as file:
             file.write(f"{os.getpid()}\n")
+        while len(set(Path(os.environ["JOBS_BEGUN"]).read_text().split())) < int(
+            os.environ.get("JOBS_CREW", "1")
+        ):
+            work.check_cancel()
+            time.sleep(0.02)
         until = time.monotonic() + self.seconds
         while (left := until - time.monotonic()) > 0:
             work.check_cancel()
