@@ -227,5 +227,7 @@ class Workplace:
             except Exception:
                 _log.exception("unexpected trouble with a job")
                 rest = POLL_SECONDS
-            wake.wait(rest)
-            wake.clear()
+            if not self._closed:
+                wake.wait(rest)
+            if not self._closed:
+                wake.clear()

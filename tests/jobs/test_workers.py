@@ -107,7 +107,9 @@ class World:
 
 
 @contextmanager
-def world(home: Path, *, run: str, slow: float, redis: str = "") -> Iterator[World]:
+def world(
+    home: Path, *, run: str, slow: float, redis: str = "", server: str = "gunicorn-gthread"
+) -> Iterator[World]:
     environment = {
         "JOBS_ROOT": str(home / "data"),
         "JOBS_RUN": run,
@@ -116,8 +118,8 @@ def world(home: Path, *, run: str, slow: float, redis: str = "") -> Iterator[Wor
         "JOBS_ENDED": str(home / "ended"),
         "JOBS_REDIS": redis,
     }
-    with run_server("gunicorn-gthread", "tests.jobs.job_app:app", env=environment) as server:
-        yield World(home, environment, f"http://{server.host}:{server.port}")
+    with run_server(server, "tests.jobs.job_app:app", env=environment) as running:
+        yield World(home, environment, f"http://{running.host}:{running.port}")
 
 
 COMMANDS = {
@@ -256,6 +258,27 @@ def test_a_worker_that_is_stopped_gives_its_job_back(tmp_path: Path) -> None:
             told = here.wait(job)
         assert told["state"] == "done"
         here.check_nothing_left()
+
+
+@pytest.mark.parametrize("kind", ["gunicorn-gthread", "gunicorn-gevent", "granian"])
+def test_a_server_that_is_stopped_gives_its_job_back(tmp_path: Path, kind: str) -> None:
+    """At once and in words: nobody has to wait for a sign of life that does not come."""
+    with world(tmp_path, run="1", slow=30, server=kind) as here:
+        job = here.upload()
+        until(here.begun)
+    with world(tmp_path, run="0", slow=0, server=kind) as here:
+        assert here.status(job)["state"] == "queued"
+        here.jobs.append(job)
+        with worker(here, "worker"):
+            assert here.wait(job)["state"] == "done"
+        here.check_nothing_left()
+
+
+def test_a_process_that_ends_while_it_rests_does_not_wait(tmp_path: Path) -> None:
+    with world(tmp_path, run="8", slow=0) as here:
+        here.wait(here.upload())
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
 
 
 def test_events_arrive_while_the_job_goes_on(tmp_path: Path) -> None:
