@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -265,6 +267,19 @@ def test_whoever_works_for_a_recording_that_goes_is_stopped() -> None:
     shop.workplace(Maker(forgotten)).work(job.id)
     assert shop.jobs().status(job.id) is None
     shop.check_tidy()
+
+
+def test_whoever_is_told_to_end_in_the_middle_of_a_round_does_not_rest() -> None:
+    """And leaves the word to those who share the event."""
+    place, wake = Workshop().workplace(), threading.Event()
+    place.round = lambda hand_on=None: [place.close(), wake.set(), 30.0][-1]  # type: ignore[method-assign]
+    place.keep_at_it(wake)
+    assert wake.is_set()
+    began = time.monotonic()
+    place = Workshop().workplace()
+    place.round = lambda hand_on=None: [place.close(), 30.0][-1]  # type: ignore[method-assign]
+    place.keep_at_it(threading.Event())
+    assert time.monotonic() - began < 5
 
 
 # ---------------------------------------------------------------- handing on
