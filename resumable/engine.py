@@ -146,6 +146,8 @@ class Engine:
 
     def sweep(self) -> Swept:
         """See `Sweeper.sweep`."""
+        if self.desk is not None:
+            self.desk.sweep()
         return self._sweeper.sweep()
 
     def delete(self, finished: Finished) -> None:

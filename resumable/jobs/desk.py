@@ -11,6 +11,7 @@ from resumable.interfaces import Store
 from resumable.job import JobStatus
 from resumable.jobs.polling import Workplace
 from resumable.jobs.queue import Jobs
+from resumable.jobs.scratch import scratch_home, sweep_scratch
 from resumable.jobs.settings import Processing
 from resumable.jobs.threads import JobThreads
 from resumable.model import Finished
@@ -35,6 +36,10 @@ class Desk:
     def workplace(self) -> Workplace:
         """A place to do jobs beside the app's own threads."""
         return Workplace(self._store, self.jobs, self._processing)
+
+    def sweep(self) -> None:
+        """Remove what workers of this machine have left that died."""
+        sweep_scratch(scratch_home(self._processing.scratch))
 
     def wants(self, finished: Finished) -> bool:
         """Shall anything be made of it?

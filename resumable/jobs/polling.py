@@ -13,6 +13,7 @@ from resumable.interfaces import Store
 from resumable.job import JobStatus
 from resumable.jobs.publishing import withdraw
 from resumable.jobs.queue import Claim, Jobs, OpenJob
+from resumable.jobs.scratch import scratch_home, sweep_scratch
 from resumable.jobs.settings import Processing
 from resumable.jobs.working import Attempt
 from resumable.processing import find_program
@@ -218,6 +219,7 @@ class Workplace:
         self, wake: threading.Event, hand_on: Callable[[str], object] | None = None
     ) -> None:
         """Rounds without end, until `close`; `wake` begins the next one at once."""
+        sweep_scratch(scratch_home(self._processing.scratch))
         while not self._closed:
             try:
                 rest = self.round(hand_on)

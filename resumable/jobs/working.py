@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from resumable.errors import BadRequest, UploadError
@@ -15,6 +13,7 @@ from resumable.interfaces import OnDisk, Store
 from resumable.job import JobState
 from resumable.jobs.publishing import publish, withdraw
 from resumable.jobs.queue import Claim
+from resumable.jobs.scratch import scratch_folder, scratch_home
 from resumable.jobs.settings import Processing
 from resumable.model import Finished
 from resumable.processing import (
@@ -148,18 +147,9 @@ class Attempt:
 
     # ------------------------------------------------------------ files
 
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        """Scratch of this attempt alone; what dead attempts at this job left here goes first."""
-        home = self._processing.scratch or Path(tempfile.gettempdir())
-        prefix = f"resumable-job-{self._claim.job.id}-"
-        for left in home.glob(f"{prefix}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{self._claim.attempt}-", dir=home))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    def _folder(self) -> AbstractContextManager[Path]:
+        name = f"{self._claim.job.id}-{self._claim.attempt}"
+        return scratch_folder(scratch_home(self._processing.scratch), name)
 
     def _source(self, original: Finished, folder: Path) -> Path:
         """The recording as a local file. Raises Unfinished where there is no room for it."""

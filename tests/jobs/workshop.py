@@ -89,13 +89,20 @@ class Workshop:
         return Jobs(self.store(faults).small_files, clock=self.storage.clock, worker="host/1")
 
     def workplace(
-        self, maker: Maker | None = None, faults: Faults | None = None, lease: float = -1.0
+        self,
+        maker: Maker | None = None,
+        faults: Faults | None = None,
+        lease: float = -1.0,
+        scratch: Path | None = None,
     ) -> Workplace:
         """A new process. Whoever was at work before it counts as dead at the second look."""
         store = self.store(faults)
         jobs = Jobs(store.small_files, clock=self.storage.clock, worker="host/1")
         processing = Processing(
-            processors=(maker or Maker(),), ended=self.heard.append, scratch_space=0
+            processors=(maker or Maker(),),
+            ended=self.heard.append,
+            scratch=scratch,
+            scratch_space=0,
         )
         return Workplace(store, jobs, processing, Lookout(lease))
 
