@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -312,6 +312,9 @@ class SmallFiles(Protocol):
 
     def read(self, folder: str, name: str) -> bytes | None:
         """All of it; None where it is not."""
+
+    def read_all(self, folder: str, names: Collection[str]) -> dict[str, bytes]:
+        """Many, at once where the storage can; those that are missing are left out."""
 
     def listed(self, folder: str) -> list[SmallFile]:
         """What is in a folder, in no order."""

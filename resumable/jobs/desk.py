@@ -85,12 +85,7 @@ class Desk:
 
     def latest(self, finished: Iterable[Finished]) -> dict[str, JobStatus]:
         """The last job of each object that has one, by its token."""
-        found = {}
-        for one in finished:
-            statuses = list(self.jobs.of(one))
-            if statuses:
-                found[one.token] = statuses[-1]
-        return found
+        return self.jobs.latest([one.token for one in finished])
 
     def waited(self, status: JobStatus, wait: float) -> JobStatus:
         """The same job later: when it has ended, or after `wait` seconds."""

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -47,11 +47,41 @@ class OpenJob:
         return f"{_SETBACK}-{self.attempt}" in self.files
 
     @property
+    def beat(self) -> str:
+        """The file that says how far its latest attempt is; empty where none has said so."""
+        kind = f"{_BEAT}-{self.attempt}"
+        return f"{self.id}.{kind}" if kind in self.files else ""
+
+    @property
     def sign_of_life(self) -> str:
         """What changes as long as its latest attempt goes on."""
         number = self.attempt
         beat = self.files.get(f"{_BEAT}-{number}") or self.files.get(f"{_TRY}-{number}")
         return "" if beat is None else beat.version
+
+
+def _last(original: str, known: Set[str]) -> str | None:
+    """The id of the last job of a finished object, of those that are known."""
+    last = None
+    for number in count():
+        id = job_id(original, number)
+        if id not in known:
+            break
+        last = id
+    return last
+
+
+def _status(ending: bytes) -> JobStatus:
+    told = Ending.from_bytes(ending)
+    done = 1.0 if told.state is JobState.DONE else 0.0
+    return JobStatus(told.job, told.state, told.attempt, done, None, told)
+
+
+def _open_status(job: Job, known: OpenJob, beat: bytes | None) -> JobStatus:
+    if known.attempt == 0 or known.set_back:
+        return JobStatus(job, JobState.QUEUED, known.attempt)
+    said = Beat("", 0) if beat is None else Beat.from_bytes(beat)
+    return JobStatus(job, JobState.RUNNING, known.attempt, said.progress, said.seconds_left)
 
 
 class Jobs:
@@ -100,26 +130,45 @@ class Jobs:
                 return
             yield status
 
+    def latest(self, originals: Iterable[str]) -> dict[str, JobStatus]:
+        """The last job of each finished object that has one, by the object's token.
+
+        Two listings, and all files in two further looks, however many there are.
+        """
+        # In this order: what ends in between is still found.
+        going_on = {one.id: one for one in self.open()}
+        ended = {file.name for file in self.files.listed(ENDED)}
+        last = {token: id for token in originals if (id := _last(token, going_on.keys() | ended))}
+        ids = ended.intersection(last.values())
+        found = {id: _status(data) for id, data in self.files.read_all(ENDED, ids).items()}
+        found |= self._going_on([going_on[id] for id in last.values() if id not in ended])
+        return {token: found[id] for token, id in last.items() if id in found}
+
+    def _going_on(self, known: Sequence[OpenJob]) -> dict[str, JobStatus]:
+        jobs = self.files.read_all(OPEN, [f"{one.id}.{_JOB}" for one in known])
+        beats = self.files.read_all(OPEN, [one.beat for one in known if one.beat])
+        found = {}
+        for one in known:
+            job = jobs.get(f"{one.id}.{_JOB}")
+            if job is not None:
+                found[one.id] = _open_status(Job.from_bytes(job), one, beats.get(one.beat))
+        return found
+
     def status(self, id: str) -> JobStatus | None:
         """What is known of a job."""
-        ending = self._ended(id)
-        if ending is None:
+        data = self.files.read(ENDED, id)
+        if data is None:
             job = self._open(id)
             if job is not None:
                 return self._open_status(job)
             # It may have ended between the two looks.
-            ending = self._ended(id)
-        if ending is None:
-            return None
-        done = 1.0 if ending.state is JobState.DONE else 0.0
-        return JobStatus(ending.job, ending.state, ending.attempt, done, None, ending)
+            data = self.files.read(ENDED, id)
+        return None if data is None else _status(data)
 
     def _open_status(self, job: Job) -> JobStatus:
-        known = next((one for one in self.open() if one.id == job.id), None)
-        if known is None or known.attempt == 0 or known.set_back:
-            return JobStatus(job, JobState.QUEUED, 0 if known is None else known.attempt)
-        beat = self._beat(job.id, known.attempt)
-        return JobStatus(job, JobState.RUNNING, known.attempt, beat.progress, beat.seconds_left)
+        known = next((one for one in self.open() if one.id == job.id), OpenJob(job.id))
+        beat = self.files.read(OPEN, known.beat) if known.beat else None
+        return _open_status(job, known, beat)
 
     def _ended(self, id: str) -> Ending | None:
         data = self.files.read(ENDED, id)
@@ -128,10 +177,6 @@ class Jobs:
     def _open(self, id: str) -> Job | None:
         data = self.files.read(OPEN, f"{id}.{_JOB}")
         return None if data is None else Job.from_bytes(data)
-
-    def _beat(self, id: str, attempt: int) -> Beat:
-        data = self.files.read(OPEN, f"{id}.{_BEAT}-{attempt}")
-        return Beat(self.worker, 0) if data is None else Beat.from_bytes(data)
 
     # ------------------------------------------------------------ the workers' view
 

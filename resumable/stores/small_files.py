@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from resumable.host_lock import one_at_a_time
@@ -87,11 +87,15 @@ class LocalSmallFiles:
             finally:
                 self._disk.close(file)
 
+    def read_all(self, folder: str, names: Collection[str]) -> dict[str, bytes]:
+        found = ((name, self.read(folder, name)) for name in names)
+        return {name: data for name, data in found if data is not None}
+
     def listed(self, folder: str) -> list[SmallFile]:
         room = self._rooms.folder(folder)
         found = []
         for name in self._rooms.names(room):
-            with contextlib.suppress(FileNotFoundError), translated("listing"):
+            with translated("listing"), contextlib.suppress(FileNotFoundError):
                 modified = self._disk.modified_of(room / name)
                 inode = self._disk.identity_of(room / name)[1]
                 found.append(SmallFile(name, f"{modified}-{inode}", modified))

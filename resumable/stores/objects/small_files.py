@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from resumable.interfaces import SmallFile
 from resumable.stores.objects.bucket import Bucket, Missing
@@ -32,6 +32,11 @@ class ObjectSmallFiles:
             return self._bucket.get(self._key(folder, name))
         except Missing:
             return None
+
+    def read_all(self, folder: str, names: Collection[str]) -> dict[str, bytes]:
+        prefix = self._key(folder, "")
+        found = self._bucket.get_all([prefix + name for name in names])
+        return {key.removeprefix(prefix): data for key, data in found.items()}
 
     def listed(self, folder: str) -> list[SmallFile]:
         prefix = self._key(folder, "")

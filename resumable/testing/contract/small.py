@@ -47,6 +47,15 @@ class SmallFileContract(ContractBase):
         assert files.read(FOLDER, "a.job") == b"anew"
         files.remove("nowhere", ["a.job"])
 
+    def test_many_small_files_are_read_at_once(self, store: Store) -> None:
+        files = store.small_files
+        assert files.create(FOLDER, "a.job", b"first")
+        assert files.create(FOLDER, "b.job", b"")
+        assert files.create(FOLDER, "c.job", b"third")
+        wished = ["a.job", "b.job", "none.job"]
+        assert files.read_all(FOLDER, wished) == {"a.job": b"first", "b.job": b""}
+        assert files.read_all(FOLDER, []) == files.read_all("nowhere", wished) == {}
+
     def test_of_many_creators_one_wins(self, make_store: MakeStore) -> None:
         stores = [make_store() for _ in range(8)]
         for name in ("a.try-1", "b.try-1", "c.try-1"):
