@@ -12,10 +12,11 @@ from resumable.processing.drawing import Drawing, draw
 from resumable.processing.failures import Refused
 from resumable.processing.formats import Format
 from resumable.processing.graph import filters, layout
+from resumable.processing.index import seconds_of_mp4
 from resumable.processing.meter import Meter
 from resumable.processing.options import Wishes
-from resumable.processing.probing import AudioFacts, Facts, check_duration, measured
-from resumable.processing.running import Progress
+from resumable.processing.probing import AudioFacts, Facts, check_duration, measured, written
+from resumable.processing.running import Progress, Run
 from resumable.processing.wording import time_in_words
 from resumable.processing.work import Outcome, Result, Work
 
@@ -113,12 +114,19 @@ def _copied(work: Work, arguments: Sequence[str], path: Path, target: Format) ->
         check_duration(progress.seconds, limits)
         meter(progress)
 
-    frames = work.runner.run(arguments, watch=watch).progress.frames
-    outcome = _checked(work, path, target, frames)
+    run = work.runner.run(arguments, watch=watch, loud=_says_enough(work, target))
+    outcome = _checked(work, path, target, run)
     # The header was written here: it knows more than ffmpeg says while it runs.
-    seconds = work.known[path].duration
-    work.known[work.source] = measured(work.outline, Progress(seconds, frames), limits)
+    progress = replace(run.progress, seconds=work.known[path].duration)
+    work.known[work.source] = measured(work.outline, progress, limits)
     return outcome
+
+
+def _says_enough(work: Work, target: Format) -> bool:
+    """Whether ffmpeg's words on what it copies are as good as a look; not all versions tell how it
+    is rotated."""
+    video = work.outline.video
+    return target is formats.MP4 and video is not None and not video.rotation
 
 
 def _converted(work: Work, target: Format) -> Outcome:
@@ -141,7 +149,7 @@ def _converted(work: Work, target: Format) -> Outcome:
         ),
         watch=Meter(work.report, duration),
     )
-    return Outcome(notes=notes).joined(_checked(work, path, target, run.progress.frames, duration))
+    return Outcome(notes=notes).joined(_checked(work, path, target, run, duration))
 
 
 def _check_streams(facts: Facts, wishes: Wishes) -> None:
@@ -237,17 +245,12 @@ def _same_kind(facts: Facts) -> Format:
     }.get(facts.media_type, formats.MP4)
 
 
-def _checked(work: Work, path: Path, target: Format, frames: int, expected: float = 0.0) -> Outcome:
-    """The file that was made, if it is one: an exit code alone proves nothing.
-
-    Its header was written here and is believed; `frames` are those that ffmpeg has written.
-    """
+def _checked(work: Work, path: Path, target: Format, run: Run, expected: float = 0.0) -> Outcome:
+    """The file that was made, if it is one: an exit code alone proves nothing."""
     (work.folder / "drawing.png").unlink(missing_ok=True)
     if not path.exists() or not path.stat().st_size:
         raise Refused("Nothing of the recording could be read, so there is no result.")
-    facts = work.on(path).outline
-    if facts.video is not None:
-        facts = replace(facts, video=replace(facts.video, frames=frames))
+    facts = _facts_of_made(work, path, target, run)
     if facts.duration <= 0:
         raise Refused("Nothing of the recording could be read, so the result has no length.")
     work.known[path] = facts
@@ -257,6 +260,22 @@ def _checked(work: Work, path: Path, target: Format, frames: int, expected: floa
         (Result(path, role, target.media_type, facts.as_dict()),),
         notes=_on_what_is_missing(facts.duration, expected),
     )
+
+
+def _facts_of_made(work: Work, path: Path, target: Format, run: Run) -> Facts:
+    """By its header, which was written here and is believed; the frames are those of the run.
+
+    What is an MP4 to its end, and was described while it was written, needs no other look.
+    """
+    video, audio = written(run.log)
+    seconds = seconds_of_mp4(path) if video and target is formats.MP4 else 0.0
+    if seconds:
+        facts = Facts(target.media_type, path.stat().st_size, seconds, video, audio)
+    else:
+        facts = work.on(path).outline
+    if facts.video is None:
+        return facts
+    return replace(facts, video=replace(facts.video, frames=run.progress.frames))
 
 
 def _on_what_is_missing(made: float, expected: float) -> tuple[str, ...]:

@@ -135,6 +135,18 @@ def _reading(source: Input, limits: ProcessingLimits, *, whole: bool) -> tuple[s
 def _parsed(source: Input, log: str) -> Facts:
     """The facts from ffmpeg's description of its input, which precedes that of its output."""
     described = log.partition("\nOutput #0")[0]
+    video, audio = _streams(described)
+    if video is None and audio is None:
+        raise Refused("There is neither a picture nor sound in this file.", log=log)
+    return Facts(source.media_type, source.size, _duration(described), video, audio)
+
+
+def written(log: str) -> tuple[VideoFacts | None, AudioFacts | None]:
+    """The streams that a loud run said it writes; neither where its log does not reach back."""
+    return _streams(log.partition("\nOutput #0")[2])
+
+
+def _streams(described: str) -> tuple[VideoFacts | None, AudioFacts | None]:
     video, audio = None, None
     streams = list(_STREAM.finditer(described))
     for number, stream in enumerate(streams):
@@ -143,9 +155,7 @@ def _parsed(source: Input, log: str) -> Facts:
             video = _video(stream[2], described[stream.end() : end])
         elif stream[1] == "Audio" and audio is None:
             audio = _audio(stream[2])
-    if video is None and audio is None:
-        raise Refused("There is neither a picture nor sound in this file.", log=log)
-    return Facts(source.media_type, source.size, _duration(described), video, audio)
+    return video, audio
 
 
 def _duration(described: str) -> float:

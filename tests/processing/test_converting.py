@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from resumable.processing.chain import chain_for
 from resumable.processing.converting import Mp4, Overlay, Repair
 from resumable.processing.failures import LimitReached, Refused
+from resumable.processing.index import seconds_of_mp4
 from resumable.processing.running import Run, Runner
 from resumable.processing.work import Outcome
 from tests.processing.conftest import MakeWork
@@ -26,6 +28,20 @@ RECORDINGS = {
     "camera.mp4": (4.95, 99),
     "recovered_after_reload.webm": (2.6, 50),
 }
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The arguments of each run of ffmpeg."""
+    found: list[Sequence[str]] = []
+    run = Runner.run
+
+    def noted(self: Runner, arguments: Sequence[str], **rest: Any) -> Run:
+        found.append(arguments)
+        return run(self, arguments, **rest)
+
+    monkeypatch.setattr(Runner, "run", noted)
+    return found
 
 
 def only(outcome: Outcome) -> Path:
@@ -61,26 +77,66 @@ def test_h264_is_copied(work: MakeWork, media: Media) -> None:
 
 @pytest.mark.parametrize("options", [{"convertToMp4": True}, {"repair": True}])
 def test_a_copy_reads_the_recording_once(
-    work: MakeWork, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+    work: MakeWork, asked: list[Sequence[str]], options: dict[str, Any]
 ) -> None:
     """The run that copies measures too; all else is a look at a beginning."""
-    asked: list[list[str]] = []
-    run = Runner.run
-
-    def noted(self: Runner, arguments: Sequence[str], **rest: Any) -> Run:
-        asked.append(list(arguments))
-        return run(self, arguments, **rest)
-
-    monkeypatch.setattr(Runner, "run", noted)
     heard: list[float] = []
     task = work("camera_h264.webm", options, report=lambda done, left: heard.append(done))
     outcome = chain_for(task.wishes)(task)
     source = outcome.facts["source"]
     assert source["duration"] == pytest.approx(4.95, abs=0.1)
     assert source["video"]["frames"] == outcome.results[0].facts["video"]["frames"] == 100
-    assert len(asked) == 3
-    assert ["0.001" in one for one in asked] == [True, False, True]
+    # An MP4 is known by ffmpeg's words and its own index.
+    looks = [] if "convertToMp4" in options else [True]
+    assert ["0.001" in one for one in asked] == [True, False, *looks]
     assert max(heard[:-1]) > 0.5
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_what_ffmpeg_said_of_a_copy_is_what_a_look_shows(
+    work: MakeWork, media: Media, asked: list[Sequence[str]], rotated: bool
+) -> None:
+    """Where it may not say all, it is looked at."""
+    source = work("camera_h264.webm").source
+    if rotated:
+        plain = media.make("camera_upright.mp4", "-i", str(source), "-c:v", "copy", "-t", "2")
+        turn = ("-display_rotation", "90", "-i", str(plain), "-c", "copy")
+        source = media.make("camera_turned.mp4", *turn)
+    task = work(source, {"convertToMp4": True})
+    (result,) = Mp4()(task).results
+    assert len(asked) == (3 if rotated else 2)
+    looked = work(result.path).facts.as_dict()
+    # ffmpeg rounds it to hundredths of a second.
+    assert result.facts["duration"] == pytest.approx(looked["duration"], abs=0.01)
+    assert {**result.facts, "duration": 0.0} == {**looked, "duration": 0.0}
+    assert (result.facts["video"]["height"] == 1280) == rotated
+
+
+def test_a_result_that_is_cut_is_looked_at(work: MakeWork, tmp_path: Path) -> None:
+    """The index alone proves nothing: it stands in front of what it tells of."""
+    made = only(Mp4()(work("camera_h264.webm")))
+    data = made.read_bytes()
+    assert seconds_of_mp4(made) == pytest.approx(5.0, abs=0.1)
+    for cut in (len(data) - 1, len(data) // 2, data.index(b"mvhd") + 2, 10):
+        made.write_bytes(data[:cut])
+        assert seconds_of_mp4(made) == 0.0
+    made.write_bytes(bytes(64))
+    assert seconds_of_mp4(made) == 0.0
+    made.write_bytes(data.replace(b"mvhd", b"mvxd"))
+    assert seconds_of_mp4(made) == 0.0
+    at = data.index(b"mvhd") + 4
+    scale, length = data[at + 12 : at + 16], data[at + 16 : at + 20]
+    long = b"\x01" + data[at + 1 : at + 12] + bytes(8) + scale + bytes(4) + length
+    size = int.from_bytes(data[:4], "big")
+    made.write_bytes(
+        data[:size]
+        + struct.pack(">I", 8 + 8 + len(long))
+        + b"moov"
+        + struct.pack(">I", 8 + len(long))
+        + b"mvhd"
+        + long
+    )
+    assert seconds_of_mp4(made) == pytest.approx(5.0, abs=0.1)
 
 
 @pytest.mark.parametrize("options", [{"convertToMp4": True}, {"repair": True}])
