@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.demo_server import DemoServer
-from tests.browser.http_proxy import HttpProxy
+from tests.browser.http_proxy import PATIENCE, HttpProxy
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -71,7 +72,9 @@ window.begin = async (method, name, options = {}, uploaderOptions = {}) => {
 
 def playwright_api() -> Any:
     """Playwright's module; without it the caller's tests are skipped."""
-    return pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
+    api = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
+    api.expect.set_options(timeout=PATIENCE * 1000)
+    return api
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def own_proxy(own_server: DemoServer) -> Iterator[HttpProxy]:
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(permissions=["camera", "microphone"])
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE * 1000)
     yield context
     context.close()
 
@@ -138,11 +141,15 @@ def page(context: BrowserContext) -> Page:
 
 def until(page: Page, script: str, argument: object = None) -> None:
     """Asks an asynchronous function in the page until it says true."""
-    for _ in range(400):
-        if page.evaluate(script, argument):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"it never came true: {script}")
+    eventually(page, lambda: page.evaluate(script, argument), f"it never came true: {script}")
+
+
+def eventually(page: Page, true: Callable[[], object], otherwise: str) -> None:
+    """Asks the test until it says true, and lets the page live meanwhile."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, otherwise
+        page.wait_for_timeout(20)
 
 
 class Lab:

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 
 
 class DemoServer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from resumable import assets
-from tests.browser.conftest import CHUNK, MakeBytes, playwright_api
+from tests.browser.conftest import CHUNK, MakeBytes, eventually, playwright_api
 from tests.browser.http_proxy import Cut, Exchange, Hold, HttpProxy, once, refusal
 from tests.docs.blocks import REPOSITORY, blocks_of
 
@@ -81,7 +81,7 @@ class Element:
         self.page.get_by_role("button", name=words, exact=True).click()
 
     def in_state(self, state: str, count: int = 1) -> None:
-        expect(self.page.locator(f".row[data-state={state}]")).to_have_count(count, timeout=20_000)
+        expect(self.page.locator(f".row[data-state={state}]")).to_have_count(count)
 
     def finished(self, at: int = 0) -> bytes:
         path = self.page.evaluate("at => element.values[at]", at)
@@ -274,13 +274,12 @@ def test_cancelled_it_is_deleted_on_the_server(element: Element, make_bytes: Mak
     element.press("Cancel: a.bin")
     expect(element.page.locator(".row")).to_have_count(0)
     hold.drop()
-    deleted: list[int | None] = []
-    for _ in range(100):
-        deleted = [e.status for e in element.proxy.seen("DELETE", "/upload-status/")]
-        if any(deleted):
-            break
-        element.page.wait_for_timeout(50)
-    assert deleted == [204]
+
+    def deleted() -> list[int | None]:
+        return [e.status for e in element.proxy.seen("DELETE", "/upload-status/")]
+
+    eventually(element.page, lambda: any(deleted()), "nothing was deleted")
+    assert deleted() == [204]
 
 
 def test_one_polite_region_hears_each_quarter_once(element: Element, make_bytes: MakeBytes) -> None:

@@ -190,7 +190,6 @@ def test_a_job_is_followed_to_its_end(own_lab: Lab) -> None:
     except ResumableError as missing:
         pytest.skip(missing.message)
     own_lab.give("clip.webm", (FIXTURES / "camera_vp8.webm").read_bytes())
-    own_lab.page.context.set_default_timeout(60_000)
     answer = own_lab.upload("upload", "clip.webm", {"poster": True}, follow=True)
     assert (answer["state"], answer["processed"]) == ("done", True)
     assert "poster" in [result["role"] for result in answer["results"]]
