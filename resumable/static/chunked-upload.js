@@ -1,8 +1,8 @@
 /** Resumable uploads from a browser; chunked-upload.d.ts tells each option and method. */
 
 import {
-  PAUSED, Run, UploadError, alone, awaited, browserStorage, fingerprint, hex, recall, remember,
-  request, told,
+  PAUSED, Run, UploadError, alone, awaited, browserStorage, fingerprint, hex, later, recall,
+  remember, request, told,
 } from './upload-run.js';
 import { ChunkSizes, MIB, backOff, overlap, take, total, touched } from './upload-sizes.js';
 
@@ -355,8 +355,7 @@ export class ChunkedUploader {
 
   async #sum(body) {
     if (!this.checksum || !globalThis.crypto?.subtle) return undefined;
-    const bytes = await body.arrayBuffer().catch(unreadable);
-    return crypto.subtle.digest(this.#engine.algorithm, bytes);
+    return crypto.subtle.digest(this.#engine.algorithm, await readable(body));
   }
 
   /**
@@ -421,7 +420,7 @@ export class ChunkedUploader {
     try {
       return await this.#engine.status(this.#call, run);
     } catch (error) {
-      if (error.status === 404 || error.status === 410) return null;
+      if (forgotten(error)) return null;
       throw error;
     }
   }
@@ -485,11 +484,6 @@ export class ChunkedUploader {
     this.storage?.removeItem(key);
     if (this.keepFiles) await (await later('kept-files')).drop(key);
   }
-}
-
-/** What few pages need is loaded when it is needed; the name is no literal, lest it be preloaded. */
-function later(name) {
-  return import(`./${name}.js`);
 }
 
 /** Did the server lose the upload, or some of it? Then its status tells what to send again. */

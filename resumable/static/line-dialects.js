@@ -1,17 +1,22 @@
 /**
- * How a line speaks: `ask` for the offset, `send` a chunk from the offset on, `finish`, `cancel`.
+ * How a recording is sent: `limit` tells the server's largest size, `ask(call, size)` the offset,
+ * where `size` is known once the recording has ended; `send` a chunk from the offset on, `finish`,
+ * `cancel`.
  *
  * Each gets `call(method, url, {body, headers, follow})`, which resolves with what the server said.
  */
 
-import { UploadError } from './chunked-upload.js';
-
-const TUS = { 'Tus-Resumable': '1.0.0' };
+import * as requests from './tus-requests.js';
+import { UploadError } from './upload-run.js';
 
 /** The chunk protocol, for an upload whose length nobody knows before its finish. */
 export function chunks(endpoint, uploadId) {
   const status = `${endpoint}/upload-status/${encodeURIComponent(uploadId)}`;
   return {
+    async limit(call) {
+      const { json } = await call('GET', `${endpoint}/upload-config`);
+      return json?.maxSize ?? undefined;
+    },
     async ask(call) {
       const known = await call('GET', status).catch(unlessGone);
       // It is a file already: only the answer to the finish was lost.
@@ -42,43 +47,34 @@ export function chunks(endpoint, uploadId) {
   };
 }
 
-/** tus 1.0.0. `memory` is a Storage, or null: there the URL is found again after a reload. */
-export function tus(endpoint, { name, type, size, lastModified = 0 }, memory) {
-  const key = ['resumable:tus', endpoint, name, type, size, lastModified].join('|');
-  let url = memory?.getItem(key) ?? null;
-  const create = async (call) => {
-    const metadata = `filename ${base64(name)},filetype ${base64(type)}`;
-    const headers = { ...TUS, 'Upload-Length': size, 'Upload-Metadata': metadata };
-    const { header } = await call('POST', endpoint, { headers });
-    url = new URL(header('Location'), new URL(endpoint, globalThis.location?.href)).href;
-    memory?.setItem(key, url);
+/**
+ * tus 1.0.0, on a server that takes uploads without a length. `url` is that of an upload which was
+ * begun earlier, or null; `keep(url)` is told of a new one before a byte is sent there.
+ */
+export function tus(endpoint, { fields, url = null }, keep) {
+  let whole = false;
+  const make = async (call, size) => {
+    url = await requests.create(call, endpoint, size, fields);
+    whole = size !== undefined;
+    await keep(url);
     return 0;
   };
   return {
-    async ask(call) {
-      if (!url) return create(call);
-      const known = await call('HEAD', url, { headers: TUS }).catch(unlessGone);
-      if (known) return told(number(known.header('Upload-Offset')));
-      return create(call);
+    limit: (call) => requests.limit(call, endpoint),
+    async ask(call, size) {
+      const known = url && (await requests.look(call, url).catch(unlessGone));
+      if (!known) return make(call, size);
+      whole = known.whole;
+      return known.offset;
     },
-    async send(call, body, start) {
-      const headers = {
-        ...TUS,
-        'Content-Type': 'application/offset+octet-stream',
-        'Upload-Offset': start,
-      };
-      const { header } = await call('PATCH', url, { body, headers, follow: true }).catch(
-        ifElsewhere,
-      );
-      return told(number(header('Upload-Offset')));
-    },
-    async finish() {
-      memory?.removeItem(key);
-      return { url, filename: name, size };
+    send: (call, body, start) => requests.append(call, url, start, { body, follow: true }),
+    async finish(call, { filename, totalSize: size }) {
+      // The length is said once: a server refuses to hear it again.
+      if (!whole) await requests.end(call, url, size);
+      return { url, path: url, filename, size };
     },
     async cancel(call) {
-      memory?.removeItem(key);
-      if (url) await call('DELETE', url, { headers: TUS });
+      if (url) await requests.remove(call, url);
     },
   };
 }
@@ -88,12 +84,6 @@ function unlessGone(error) {
   throw error;
 }
 
-/** The offset was another one: a look at it, and the upload goes on. */
-function ifElsewhere(error) {
-  if (error.status !== 409) throw error;
-  throw new UploadError(error.message, { status: 409, code: error.code, transient: true });
-}
-
 /** An answer without what it must tell is a proxy's, not the server's. */
 function told(figure) {
   if (Number.isFinite(figure)) return figure;
@@ -101,12 +91,4 @@ function told(figure) {
     code: 'http',
     transient: true,
   });
-}
-
-function number(text) {
-  return text === null ? NaN : Number(text);
-}
-
-function base64(text) {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }

@@ -1,14 +1,13 @@
 /** Sends what has no known end yet: one chunk at a time, each where the last one ended. */
 
-import { UploadError } from './chunked-upload.js';
 import { deferred } from './local-store.js';
+import { PAUSED, UploadError, request } from './upload-run.js';
+import { backOff } from './upload-sizes.js';
 
 const LEAST = 256 * 1024;
 const LARGEST = 8 * 1024 * 1024;
 /** Milliseconds that one chunk should take: a cut costs no more, and the way there is well used. */
 const AIM = 4000;
-const RETRIED = new Set([408, 422, 423, 425, 429, 460]);
-const FINAL = new Set([501, 505]);
 const OFFLINE_PROBE = 30_000;
 const DEFAULTS = { timeout: 60_000, retryDelay: 1000, maxRetryDelay: 30_000, headers: {} };
 
@@ -19,11 +18,10 @@ export class LiveLine {
   #end = 0;
   #order = null;
   #synced;
-  #paused = false;
   #idle = false;
   #stopped = null;
   #wake = () => {};
-  #request = null;
+  #wire = { requests: new Set(), paused: false };
   #largest;
   #size = LEAST;
   #failures = 0;
@@ -31,8 +29,7 @@ export class LiveLine {
 
   /**
    * `dialect` speaks with the server, see line-dialects.js. `onAcknowledged(offset)` when it has
-   * more, `onSent(bytes)` while they leave, `onRetry({error, attempt, delay, offline})` before each
-   * wait. `known`: the server may have some of it; it is asked first.
+   * more, `onRetry({error, attempt, delay, offline})` before each wait. `known`: the server may have some of it; it is asked first.
    */
   constructor({ dialect, known = false, ...settings }) {
     this.dialect = dialect;
@@ -51,6 +48,11 @@ export class LiveLine {
     return this.#answer.promise;
   }
 
+  /** The most bytes that the server takes; undefined where it does not say. */
+  limit() {
+    return this.dialect.limit(this.#call);
+  }
+
   /** The next bytes of the recording; `start` is where they belong in it. */
   push(blob, start = this.#end) {
     this.#end = start + blob.size;
@@ -67,22 +69,20 @@ export class LiveLine {
   }
 
   pause() {
-    this.#paused = true;
-    this.#request?.abort();
-    this.#wake();
+    this.#wire.paused = true;
+    this.#interrupt();
   }
 
   /** Goes on; also ends a wait before the next try. */
   resume() {
-    this.#paused = false;
+    this.#wire.paused = false;
     this.#wake();
   }
 
   /** Sends no more; the server keeps what it has. */
   abort(reason = new DOMException('The upload was stopped.', 'AbortError')) {
     this.#stopped ??= reason;
-    this.#request?.abort();
-    this.#wake();
+    this.#interrupt();
   }
 
   /** Sends no more, and the server deletes what it has. */
@@ -92,6 +92,11 @@ export class LiveLine {
     await this.dialect.cancel(this.#call).catch((error) => {
       if (error.status !== 404 && error.status !== 410) throw error;
     });
+  }
+
+  #interrupt() {
+    for (const sent of this.#wire.requests) sent.abort();
+    this.#wake();
   }
 
   #poke = () => this.#wake();
@@ -111,7 +116,7 @@ export class LiveLine {
     for (;;) {
       if (this.#stopped) throw this.#stopped;
       const nothing = this.#synced && !this.#queue.length && !this.#order;
-      if (this.#paused || nothing) await this.#rest();
+      if (this.#wire.paused || nothing) await this.#rest();
       else {
         const answer = await this.#step().catch((error) => this.#recover(error));
         if (answer) return answer;
@@ -122,7 +127,7 @@ export class LiveLine {
   /** One request: what has arrived, the next chunk, or the finish. */
   async #step() {
     if (!this.#synced) {
-      const offset = await this.dialect.ask(this.#call);
+      const offset = await this.dialect.ask(this.#call, this.#order?.totalSize);
       this.#synced = true;
       return this.#acknowledge(offset);
     }
@@ -166,14 +171,14 @@ export class LiveLine {
   async #recover(error) {
     if (this.#stopped) throw this.#stopped;
     this.#synced = false;
-    if (this.#paused) return;
+    if (error === PAUSED) return;
     if (!error.transient) throw error;
     this.#failures += 1;
     const { retryDelay, maxRetryDelay, onRetry } = this.settings;
     const offline = navigator.onLine === false;
-    const ceiling = Math.min(maxRetryDelay, retryDelay * 2 ** (this.#failures - 1));
     const least = error.retryAfter ?? 0;
-    const delay = offline ? OFFLINE_PROBE : least + Math.random() * ceiling;
+    const bounds = { least, first: retryDelay, most: maxRetryDelay };
+    const delay = offline ? OFFLINE_PROBE : backOff(this.#failures, bounds);
     const earliest = Date.now() + least;
     onRetry?.({ error, attempt: this.#failures, delay, offline });
     await this.#sleep(delay);
@@ -192,52 +197,12 @@ export class LiveLine {
   }
 
   /** One request; resolves with `{status, header(name), json}` for success. */
-  #call = (method, url, { body = null, headers = {}, follow = false } = {}) => {
-    const { headers: own, withCredentials = false, timeout, onSent } = this.settings;
-    return new Promise((resolve, reject) => {
-      const xhr = new XMLHttpRequest();
-      const fail = (message, code) => reject(new UploadError(message, { code, transient: true }));
-      let timer;
-      const alive = () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => xhr.abort(), timeout);
-      };
-      xhr.open(method, url);
-      xhr.withCredentials = withCredentials;
-      const all = { ...(typeof own === 'function' ? own() : own), ...headers };
-      for (const field of Object.entries(all)) xhr.setRequestHeader(...field);
-      if (follow) {
-        xhr.upload.onprogress = ({ loaded }) => {
-          alive();
-          onSent?.(loaded);
-        };
-      }
-      xhr.onload = () => settle(xhr, resolve, reject);
-      xhr.onerror = () => fail('The server cannot be reached.', 'network');
-      xhr.onabort = () => fail('The server did not answer in time.', 'timeout');
-      xhr.onloadend = () => clearTimeout(timer);
-      this.#request = xhr;
-      alive();
-      xhr.send(body);
-    });
+  #call = (method, url, { follow = false, body, headers } = {}) => {
+    const { headers: own, withCredentials = false, timeout } = this.settings;
+    const all = { ...(typeof own === 'function' ? own() : own), ...headers };
+    // Bytes that move show that the line is alive.
+    const onSent = follow ? () => {} : undefined;
+    const order = { headers: all, body, onSent, timeout, withCredentials };
+    return request(this.#wire, method, url, order);
   };
-}
-
-function settle(xhr, resolve, reject) {
-  const { status } = xhr;
-  let json = null;
-  try {
-    json = JSON.parse(xhr.responseText);
-  } catch {
-    // A proxy's error page, plain text, or an answer without a body.
-  }
-  const header = (name) => xhr.getResponseHeader(name);
-  if (status >= 200 && status < 300) return resolve({ status, header, json });
-  const text = header('Content-Type')?.startsWith('text/plain') && xhr.responseText.slice(0, 200);
-  const message = json?.error ?? (text || `The server answered with status ${status}.`);
-  const transient = RETRIED.has(status) || (status >= 500 && !FINAL.has(status));
-  const wait = header('Retry-After');
-  const retryAfter = /^\d+$/.test(wait ?? '') ? wait * 1000 : undefined;
-  const code = json?.code ?? 'http';
-  return reject(new UploadError(message, { status, code, transient, retryAfter }));
 }

@@ -2,6 +2,8 @@ import type { FinishedUpload, UploadError, UploadRetry } from './chunked-upload.
 
 export type LiveSource = 'screen' | 'camera' | 'microphone';
 
+export type LiveProtocol = 'chunks' | 'tus';
+
 export type LiveState =
   'idle' | 'recording' | 'paused' | 'finishing' | 'done' | 'failed' | 'discarded';
 
@@ -17,8 +19,15 @@ export interface LiveLineSettings {
 }
 
 export interface LiveRecorderSettings {
-  /** What stands before `/upload-chunk`. Default: where this module came from. */
+  /** Default 'chunks'. 'tus': any tus 1.0.0 server that takes uploads without a length. */
+  protocol?: LiveProtocol;
+  /**
+   * What stands before `/upload-chunk`, or with tus where uploads are made. Default: where this
+   * module came from, and `/files/` there.
+   */
   endpoint?: string;
+  /** With tus: more `Upload-Metadata`, beside `filename` and `filetype`. */
+  metadata?: Record<string, string>;
   /** Headers for every request, or a function that is asked before each one. */
   headers?: Record<string, string> | (() => Record<string, string>);
   /** Send cookies to another origin. Default false. */
@@ -31,7 +40,7 @@ export interface LiveRecorderSettings {
   recorderOptions?: MediaRecorderOptions;
   /** Laid over the constraints for the screen, the camera or the microphone. */
   constraints?: DisplayMediaStreamOptions & MediaStreamConstraints & { preferCurrentTab?: boolean };
-  /** Processing options for the server. */
+  /** Processing options for the server; tus has none. */
   options?: Record<string, unknown>;
   /** Keep the screen on while recording. Default true. */
   wakeLock?: boolean;
@@ -44,10 +53,13 @@ export interface LiveRecorderSettings {
 export interface UnfinishedRecording {
   id: string;
   endpoint: string;
+  /** Missing in what `RecordingStore.keep` put aside. */
+  protocol?: LiveProtocol;
   name: string;
   type: string;
   options: Record<string, unknown>;
-  uploadId: string;
+  /** With tus the upload's URL, once there is one. */
+  uploadId: string | null;
   /** Milliseconds since 1970. */
   created: number;
   /** Bytes recorded, and how many of them are still here. */
@@ -76,7 +88,10 @@ export interface LiveRecorderEvents {
 export class LiveRecorder extends EventTarget {
   constructor(settings?: LiveRecorderSettings);
   static sources(): LiveSource[];
-  static unfinished(settings?: { endpoint?: string }): Promise<UnfinishedRecording[]>;
+  static unfinished(settings?: {
+    endpoint?: string;
+    protocol?: LiveProtocol;
+  }): Promise<UnfinishedRecording[]>;
   static resume(id: string, settings?: LiveRecorderSettings): LiveRecorder;
   static discard(id: string, settings?: LiveRecorderSettings): Promise<void>;
 
@@ -85,6 +100,7 @@ export class LiveRecorder extends EventTarget {
   readonly name: string;
   readonly type: string;
   readonly endpoint: string;
+  readonly protocol: LiveProtocol;
   readonly stream: MediaStream | null;
   /** Bytes recorded. */
   readonly size: number;
@@ -95,7 +111,7 @@ export class LiveRecorder extends EventTarget {
   /** Seconds, without pauses. */
   readonly duration: number;
   readonly error: Error | null;
-  /** Rejects with an UploadError, or a DOMException: AbortError, NotReadableError. */
+  /** With tus `path` is the URL, too. Rejects with an UploadError, or a DOMException: AbortError, NotReadableError. */
   readonly finished: Promise<FinishedUpload>;
   /** May be changed until the recording ends. */
   options: Record<string, unknown>;

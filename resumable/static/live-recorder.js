@@ -13,7 +13,7 @@
  */
 
 import { chunkedUploader } from './chunked-upload.js';
-import { chunks } from './line-dialects.js';
+import { chunks, tus } from './line-dialects.js';
 import { LiveLine } from './live-line.js';
 import { nameFor, openSource, supportedSources } from './live-sources.js';
 import { guardLeaving, keepAwake } from './live-page.js';
@@ -43,10 +43,11 @@ export class LiveRecorder extends EventTarget {
   #unkept = 0;
   #stored = true;
 
-  constructor({ endpoint = local.ownEndpoint(), ...settings } = {}) {
+  constructor(settings = {}) {
     super();
     this.settings = { ...DEFAULTS, ...settings };
-    this.endpoint = endpoint.replace(/\/+$/, '');
+    this.protocol = settings.protocol ?? 'chunks';
+    this.endpoint = placeOf(settings);
     this.options = { ...this.settings.options };
     this.#settled.promise.catch(() => {});
   }
@@ -57,14 +58,14 @@ export class LiveRecorder extends EventTarget {
   }
 
   /** Recordings of this endpoint that were cut short or not sent whole, and that no tab works on. */
-  static async unfinished({ endpoint = local.ownEndpoint() } = {}) {
+  static async unfinished(settings = {}) {
     const [all, bytes, busy] = await Promise.all([
       local.allRecordings(),
       local.bytesKept(),
       local.idsAtWork(),
     ]);
-    const base = endpoint.replace(/\/+$/, '');
-    const left = all.filter((one) => one.endpoint === base && !one.path && !busy.has(one.id));
+    const place = placeOf(settings);
+    const left = all.filter((one) => one.endpoint === place && !one.path && !busy.has(one.id));
     // A page that died before the first slice has left nothing but a name.
     for (const { id, size } of left) if (!size) await local.dropRecording(id);
     return left.filter(({ size }) => size).map((one) => ({ ...one, kept: bytes.get(one.id) ?? 0 }));
@@ -83,8 +84,7 @@ export class LiveRecorder extends EventTarget {
     const recording = await local.getRecording(id);
     await local.dropRecording(id);
     if (!recording?.uploadId) return;
-    const { endpoint, uploadId } = recording;
-    await new LiveLine({ ...settings, dialect: chunks(endpoint, uploadId) }).cancel();
+    await new LiveLine({ ...settings, dialect: dialectOf(recording, settings) }).cancel();
   }
 
   /** The server's answer when it has the whole recording; rejects when that is refused for good. */
@@ -191,9 +191,10 @@ export class LiveRecorder extends EventTarget {
   }
 
   async #open() {
-    const { id, endpoint, name, type, options } = this;
-    const uploadId = chunkedUploader.generateUploadId();
-    const about = { id, endpoint, name, type, options, uploadId };
+    const { id, endpoint, protocol, name, type, options } = this;
+    // With tus it is the URL that the server will tell.
+    const uploadId = protocol === 'tus' ? null : chunkedUploader.generateUploadId();
+    const about = { id, endpoint, protocol, name, type, options, uploadId };
     const fresh = { created: Date.now(), size: 0, duration: 0, ended: false };
     await local
       .putRecording({ ...about, ...fresh })
@@ -207,8 +208,9 @@ export class LiveRecorder extends EventTarget {
       ...this.settings.line,
       headers: this.settings.headers,
       withCredentials: this.settings.withCredentials,
-      dialect: chunks(this.endpoint, uploadId),
-      known,
+      dialect: dialectOf({ ...this, uploadId }, this.settings),
+      // With tus the first question makes the upload.
+      known: known || !uploadId,
       onAcknowledged: (offset) => this.#acknowledge(offset),
       onRetry: (retry) => this.#tell('retry', retry),
     });
@@ -230,22 +232,18 @@ export class LiveRecorder extends EventTarget {
 
   /** A recording ends before it is more than the server takes: what was recorded is whole then. */
   async #mind() {
-    const { headers = {}, withCredentials } = this.settings;
-    const own = typeof headers === 'function' ? headers() : headers;
-    const credentials = withCredentials ? 'include' : 'same-origin';
-    const answer = await fetch(`${this.endpoint}/upload-config`, { headers: own, credentials });
-    const { maxSize } = await answer.json();
-    this.#most = maxSize ?? Infinity;
+    this.#most = (await this.#line.limit()) ?? Infinity;
   }
 
   /** What an earlier page had not sent. */
   async #restore() {
     const recording = await local.getRecording(this.id);
     if (!recording || recording.path) throw new DOMException('It is not here.', 'NotFoundError');
-    const { name, type, options, size, duration = 0 } = recording;
-    const uploadId = recording.uploadId ?? chunkedUploader.generateUploadId();
+    const { name, type, options, size, endpoint, protocol = 'chunks', duration = 0 } = recording;
+    const fresh = protocol === 'tus' ? null : chunkedUploader.generateUploadId();
+    const uploadId = recording.uploadId ?? fresh;
     await local.changeRecording(this.id, { uploadId, failure: null });
-    Object.assign(this, { name, type, options, size });
+    Object.assign(this, { name, type, options, size, endpoint, protocol });
     this.#clock.before = duration * 1000;
     const slices = await local.getSlices(this.id);
     this.#line = this.#connect(uploadId, true);
@@ -358,4 +356,17 @@ export class LiveRecorder extends EventTarget {
     guardLeaving(this, guard && loses && this.state !== 'discarded');
     keepAwake(this, wakeLock && runs);
   }
+}
+
+function placeOf({ protocol, endpoint }) {
+  // A server of tus may tell `/files/` from `/files`.
+  if (protocol === 'tus') return endpoint ?? `${local.ownEndpoint()}/files/`;
+  return (endpoint ?? local.ownEndpoint()).replace(/\/+$/, '');
+}
+
+function dialectOf({ id, endpoint, protocol, uploadId, name, type }, { metadata }) {
+  if (protocol !== 'tus') return chunks(endpoint, uploadId);
+  const fields = { filename: name, filetype: type, ...metadata };
+  const keep = (url) => local.changeRecording(id, { uploadId: url }).catch(() => {});
+  return tus(endpoint, { fields, url: uploadId }, keep);
 }

@@ -41,7 +41,7 @@ export class ResumableUpload extends Base {
   options = {};
   /** Headers for each request, or a function that makes them. */
   headers = {};
-  /** More settings of the uploader: those of ChunkedUploader, or of TusUpload. */
+  /** More settings of the uploader: those of ChunkedUploader, or of TusUploader. */
   settings = {};
 
   #internals = this.attachInternals();

@@ -151,10 +151,11 @@ function settle(xhr, resolve, reject) {
   try {
     json = JSON.parse(xhr.responseText);
   } catch {
-    // A proxy's error page, or an answer without a body.
+    // No body, plain text, or a proxy's page.
   }
   if (status >= 200 && status < 300) return resolve({ status, json, header });
-  const message = json?.error ?? `The server answered with status ${status}.`;
+  const text = /^text\/plain/.test(header('Content-Type')) && xhr.responseText.slice(0, 200);
+  const message = json?.error ?? (text || `The server answered with status ${status}.`);
   const transient = RETRIED.has(status) || (status >= 500 && !FINAL.has(status));
   const retryAfter = delayFrom(header('Retry-After'));
   return reject(new UploadError(message, { status, code: json?.code ?? 'http', transient, retryAfter }));
@@ -173,22 +174,23 @@ export async function fingerprint(blob, filename, baseUrl) {
   const label = [baseUrl, name, type, size, lastModified].join('\n');
   const tail = blob.slice(Math.max(SAMPLE_SIZE, size - SAMPLE_SIZE));
   const sample = new Blob([label, blob.slice(0, SAMPLE_SIZE), tail]);
-  return PREFIX + (await nameOf(await sample.arrayBuffer()));
+  return PREFIX + (await nameOf(sample));
 }
 
-async function nameOf(buffer) {
-  if (globalThis.crypto?.subtle) return hex(await crypto.subtle.digest('SHA-256', buffer));
-  // Plain http has no Web Crypto; two small hashes are enough to tell one's own files apart.
-  let [left, right] = [0x811c9dc5, 0x9747b28c];
-  for (const byte of new Uint8Array(buffer)) {
-    left = Math.imul(left ^ byte, 0x01000193);
-    right = Math.imul(right ^ byte, 0x5bd1e995);
-  }
-  return [left, right].map((half) => (half >>> 0).toString(16).padStart(8, '0')).join('');
+async function nameOf(sample) {
+  const { subtle } = globalThis.crypto ?? {};
+  if (subtle) return hex(await subtle.digest('SHA-256', await sample.arrayBuffer()));
+  // Plain http has no Web Crypto.
+  return (await later('file-digest')).digestHere(sample);
 }
 
 export function hex(buffer) {
   return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** What few pages need is loaded when it is needed; the name is no literal, lest it be preloaded. */
+export function later(name) {
+  return import(`./${name}.js`);
 }
 
 export function recall(storage, key) {

@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+import resumable
+
 START_TIMEOUT = 60.0
 
 
@@ -52,7 +54,12 @@ class DemoServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [program, "demo", *words],
-                env={**os.environ, "RESUMABLE_STORAGE_OPTIONS": json.dumps(self._options)},
+                env={
+                    **os.environ,
+                    # The package that the tests see: not another one that is installed.
+                    "PYTHONPATH": str(Path(resumable.__file__).parents[1]),
+                    "RESUMABLE_STORAGE_OPTIONS": json.dumps(self._options),
+                },
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

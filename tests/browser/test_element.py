@@ -357,7 +357,7 @@ def test_the_tags_of_the_package_run_and_a_changed_module_does_not(
     element.in_state("done")
     versioned = [e for e in element.proxy.exchanges if e.path.startswith("/resumable/static/")]
     assert {e.path.rpartition("/")[0] for e in versioned} == {
-        assets.module_path("live-line.js").rpartition("/")[0]
+        assets.module_path("tus-upload.js").rpartition("/")[0]
     }
     before = len(versioned)
     element.page.reload()
@@ -365,8 +365,8 @@ def test_the_tags_of_the_package_run_and_a_changed_module_does_not(
     again = [e for e in element.proxy.exchanges if e.path.startswith("/resumable/static/")]
     assert len(again) == before, "what is kept for ever is not asked for again"
 
-    path = assets.module_path("live-line.js")
-    element.proxy.pages[path] = ("text/javascript", b"export class LiveLine {}\n")
+    path = assets.module_path("tus-upload.js")
+    element.proxy.pages[path] = ("text/javascript", b"export class TusUploader {}\n")
     other = context.browser.new_context().new_page() if context.browser else None
     assert other is not None
     other.goto(f"{element.proxy.url}/page")
