@@ -1,7 +1,6 @@
 /**
- * How a recording is sent: `limit` tells the server's largest size, `ask(call, size)` the offset,
- * where `size` is known once the recording has ended; `send` a chunk from the offset on, `finish`,
- * `cancel`.
+ * How a recording is sent: `limit` tells the server's largest size, `ask` the offset; `send` a chunk
+ * from the offset on, `finish`, `cancel`.
  *
  * Each gets `call(method, url, {body, headers, follow})`, which resolves with what the server said.
  */
@@ -48,12 +47,13 @@ export function chunks(endpoint, uploadId) {
 }
 
 /**
- * tus 1.0.0, on a server that takes uploads without a length. `url` is that of an upload which was
- * begun earlier, or null; `keep(url)` is told of a new one before a byte is sent there.
+ * tus 1.0.0. `size` is that of a recording which has ended; without it the server must take uploads
+ * without a length. `url` is that of an upload which was begun earlier, or null; `keep(url)` is told
+ * of a new one before a byte is sent there.
  */
-export function tus(endpoint, { fields, url = null }, keep) {
+export function tus(endpoint, { fields, size, url = null }, keep) {
   let whole = false;
-  const make = async (call, size) => {
+  const make = async (call) => {
     url = await requests.create(call, endpoint, size, fields);
     whole = size !== undefined;
     await keep(url);
@@ -61,17 +61,17 @@ export function tus(endpoint, { fields, url = null }, keep) {
   };
   return {
     limit: (call) => requests.limit(call, endpoint),
-    async ask(call, size) {
+    async ask(call) {
       const known = url && (await requests.look(call, url).catch(unlessGone));
-      if (!known) return make(call, size);
+      if (!known) return make(call);
       whole = known.whole;
       return known.offset;
     },
     send: (call, body, start) => requests.append(call, url, start, { body, follow: true }),
-    async finish(call, { filename, totalSize: size }) {
+    async finish(call, { filename, totalSize }) {
       // The length is said once: a server refuses to hear it again.
-      if (!whole) await requests.end(call, url, size);
-      return { url, path: url, filename, size };
+      if (!whole) await requests.end(call, url, totalSize);
+      return { url, path: url, filename, size: totalSize };
     },
     async cancel(call) {
       if (url) await requests.remove(call, url);

@@ -127,7 +127,7 @@ export class LiveLine {
   /** One request: what has arrived, the next chunk, or the finish. */
   async #step() {
     if (!this.#synced) {
-      const offset = await this.dialect.ask(this.#call, this.#order?.totalSize);
+      const offset = await this.dialect.ask(this.#call);
       this.#synced = true;
       return this.#acknowledge(offset);
     }

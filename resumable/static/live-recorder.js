@@ -203,14 +203,15 @@ export class LiveRecorder extends EventTarget {
     this.#mind().catch(() => {});
   }
 
-  #connect(uploadId, known = false) {
+  /** A recording of an earlier page has ended with `size` bytes, of which the server may have some. */
+  #connect(uploadId, size) {
     const line = new LiveLine({
       ...this.settings.line,
       headers: this.settings.headers,
       withCredentials: this.settings.withCredentials,
-      dialect: dialectOf({ ...this, uploadId }, this.settings),
+      dialect: dialectOf({ ...this, uploadId }, this.settings, size),
       // With tus the first question makes the upload.
-      known: known || !uploadId,
+      known: size !== undefined || !uploadId,
       onAcknowledged: (offset) => this.#acknowledge(offset),
       onRetry: (retry) => this.#tell('retry', retry),
     });
@@ -246,7 +247,7 @@ export class LiveRecorder extends EventTarget {
     Object.assign(this, { name, type, options, size, endpoint, protocol });
     this.#clock.before = duration * 1000;
     const slices = await local.getSlices(this.id);
-    this.#line = this.#connect(uploadId, true);
+    this.#line = this.#connect(uploadId, size);
     for (const { start, blob } of slices) this.#line.push(blob, start);
     this.#become('finishing');
     await this.#finish();
@@ -364,9 +365,9 @@ function placeOf({ protocol, endpoint }) {
   return (endpoint ?? local.ownEndpoint()).replace(/\/+$/, '');
 }
 
-function dialectOf({ id, endpoint, protocol, uploadId, name, type }, { metadata }) {
+function dialectOf({ id, endpoint, protocol, uploadId, name, type }, { metadata }, size) {
   if (protocol !== 'tus') return chunks(endpoint, uploadId);
   const fields = { filename: name, filetype: type, ...metadata };
   const keep = (url) => local.changeRecording(id, { uploadId: url }).catch(() => {});
-  return tus(endpoint, { fields, url: uploadId }, keep);
+  return tus(endpoint, { fields, size, url: uploadId }, keep);
 }

@@ -40,7 +40,8 @@ export async function append(call, url, start, { headers, ...order }) {
 
 /** There is no more: the upload has `size` bytes, and the server has all of them. */
 export function end(call, url, size) {
-  return append(call, url, size, { headers: { 'Upload-Length': size } });
+  // Without a body a browser sends no Content-Length, which tuspyserver asks for.
+  return append(call, url, size, { headers: { 'Upload-Length': size }, body: new Blob() });
 }
 
 export function remove(call, url) {

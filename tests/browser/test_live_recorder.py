@@ -488,3 +488,29 @@ def test_a_recorder_of_ones_own(studio: Studio) -> None:
     assert studio.file(answer) == studio.recorded()
     alive = "recorder.stream.getTracks().every((track) => track.readyState === 'live')"
     assert studio.page.evaluate(alive) is True, "a stream that was lent is not ended"
+
+
+def test_over_tus_it_is_there_while_it_is_recorded(studio: Studio) -> None:
+    studio.record("canvas", {"protocol": "tus"})
+    until(studio.page, "() => recorder.acknowledged > 0")
+    assert studio.page.evaluate("recorder.state") == "recording"
+    assert studio.proxy.chunks == []
+    answer = studio.stop()
+    response = studio.page.request.get(answer["url"])
+    studio.hear(answer["size"])
+    assert response.body() == studio.recorded()
+
+
+def test_a_tus_server_that_wants_the_length_first_gets_it_afterwards(studio: Studio) -> None:
+    studio.proxy.rule = lambda e: refusal(400) if "upload-defer-length" in e.headers else None
+    id = studio.record("canvas", {"protocol": "tus"})
+    until(studio.page, SLICED, 3)
+    studio.page.evaluate("recorder.stop().catch(() => {}), null")
+    assert studio.page.evaluate("result")["error"]["message"] == "Refused with 400."
+    studio.page.evaluate("id => goOn(id)", id)
+    answer = studio.answer()
+    first, second = studio.proxy.seen("POST", "/files")[-2:]
+    assert "upload-defer-length" in first.headers
+    assert second.headers["upload-length"] == str(answer["size"])
+    studio.hear(answer["size"])
+    assert studio.page.request.get(answer["url"]).body() == studio.recorded()

@@ -10,7 +10,7 @@ from resumable.errors import UploadError as ResumableError
 from resumable.processing import find_program
 from tests.browser.conftest import CHUNK, Lab, MakeBytes, until
 from tests.browser.demo_server import DemoServer
-from tests.browser.http_proxy import Hold, is_chunk, once, refusal
+from tests.browser.http_proxy import Cut, Hold, is_chunk, once, refusal
 
 pytestmark = pytest.mark.browser
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -329,4 +329,11 @@ def test_tus_takes_an_empty_file_and_a_lost_answer(lab: Lab, make_bytes: MakeByt
     data = lab.give("clip.webm", make_bytes(CHUNK))
     lab.proxy.rule = once(lambda e: e.method == "PATCH", refusal(409))
     lab.page.evaluate(TUS, ["clip.webm", {}])
+    assert lab.fetch(lab.answer()["url"].removeprefix(lab.proxy.url)) == data
+
+
+def test_tus_needs_no_word_of_limits(lab: Lab, make_bytes: MakeBytes) -> None:
+    data = lab.give("clip.webm", make_bytes(CHUNK))
+    lab.proxy.rule = lambda e: Cut(after=0) if e.method == "OPTIONS" else None
+    lab.page.evaluate(TUS, ["clip.webm", {"maxRetries": 0}])
     assert lab.fetch(lab.answer()["url"].removeprefix(lab.proxy.url)) == data
