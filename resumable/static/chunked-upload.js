@@ -191,7 +191,8 @@ export class ChunkedUploader {
     const { followJob } = await later('follow-job');
     run.job = new URL(answer.status_url, this.#place()).href;
     const ask = () => this.#persist(run, () => this.#request(run, 'GET', run.job));
-    return followJob(run, answer, ask, () => this.#progress(run, 'processing'));
+    const tell = () => this.#progress(run, 'processing');
+    return followJob(run, answer, ask, tell, this.withCredentials);
   }
 
   #place() {

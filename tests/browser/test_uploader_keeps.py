@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from resumable.errors import UploadError as ResumableError
 from resumable.processing import find_program
-from tests.browser.conftest import CHUNK, Lab, MakeBytes, until
+from tests.browser.conftest import CHUNK, Lab, MakeBytes, eventually, until
 from tests.browser.demo_server import DemoServer
-from tests.browser.http_proxy import Cut, Hold, is_chunk, once, refusal
+from tests.browser.http_proxy import (
+    Action,
+    Answer,
+    Cut,
+    Exchange,
+    Hold,
+    is_chunk,
+    once,
+    refusal,
+)
 
 pytestmark = pytest.mark.browser
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -184,6 +195,93 @@ def test_who_waits_can_pause_and_give_up(lab: Lab, make_bytes: MakeBytes) -> Non
 # What the server makes of it
 
 
+def asked_for_job(lab: Lab) -> list[str]:
+    """How the page asked for its job, each time."""
+    asked = lab.proxy.seen("GET", "/jobs/")
+    return ["events" if "event-stream" in e.headers["accept"] else "poll" for e in asked]
+
+
+def job(state: str, **more: object) -> dict[str, object]:
+    return {"job": "j1", "state": state, "progress": 0.5, "results": [], "error": None, **more}
+
+
+@dataclass
+class Kitchen:
+    """Answers instead of the server: an upload with a job, its events in turn, and its state."""
+
+    events: list[Action]
+    state: dict[str, object] = field(default_factory=lambda: job("done"))
+
+    def __call__(self, exchange: Exchange) -> Action | None:
+        if exchange.path == "/finalize-upload":
+            work = {"job": "j1", "status_url": "/jobs/j1", "state": "queued"}
+            file = {"path": "/recordings/a/clip.webm", "url": "/x", "filename": "c", "size": 1}
+            return Answer(200, json.dumps({**file, **work}).encode())
+        if not exchange.path.startswith("/jobs/"):
+            return None
+        if "event-stream" in exchange.headers["accept"]:
+            return self.events.pop(0)
+        return Answer(200, json.dumps(self.state).encode(), {"Retry-After": "0"})
+
+
+def stream(*jobs: dict[str, object]) -> Answer:
+    body = "".join(f"data: {json.dumps(one)}\n\n" for one in jobs)
+    return Answer(200, body.encode(), {"Content-Type": "text/event-stream"})
+
+
+def test_the_end_of_a_job_is_told_without_a_poll(lab: Lab, make_bytes: MakeBytes) -> None:
+    lab.give("clip.webm", make_bytes(CHUNK))
+    lab.proxy.rule = Kitchen([stream(job("queued"), job("running"), job("done"))])
+    answer = lab.upload("upload", "clip.webm", follow=True)
+    assert (answer["state"], answer["processed"]) == ("done", True)
+    assert asked_for_job(lab) == ["events"]
+    assert lab.seen()[-2]["processed"] == 0.5
+
+
+@pytest.mark.parametrize("broken", [Cut(after=0), refusal(401), Answer(200), Hold(after=0)])
+def test_without_events_a_job_is_asked_for(
+    lab: Lab, make_bytes: MakeBytes, broken: Action
+) -> None:
+    lab.give("clip.webm", make_bytes(CHUNK))
+    kitchen = Kitchen([broken], job("running"))
+    lab.proxy.rule = kitchen
+    lab.begin("upload", "clip.webm", follow=True)
+    eventually(lab.page, lambda: asked_for_job(lab)[3:], "it was not asked for")
+    kitchen.state = job("failed", error="No room.")
+    assert lab.answer()["processingError"] == "No room."
+    assert set(asked_for_job(lab)[1:]) == {"poll"}
+    assert not (isinstance(broken, Hold) and broken.dropped), "it waited for what never came"
+
+
+def test_events_that_break_off_are_heard_again_after_a_poll(
+    lab: Lab, make_bytes: MakeBytes
+) -> None:
+    lab.give("clip.webm", make_bytes(CHUNK))
+    broken = stream(job("running"))
+    lab.proxy.rule = Kitchen([broken, broken, stream(job("done"))], job("running"))
+    assert lab.upload("upload", "clip.webm", follow=True)["state"] == "done"
+    assert asked_for_job(lab) == ["events", "poll", "events", "poll", "events"]
+
+
+def test_a_job_that_is_gone_is_no_longer_followed(lab: Lab, make_bytes: MakeBytes) -> None:
+    lab.give("clip.webm", make_bytes(CHUNK))
+    kitchen = Kitchen([refusal(404)])
+    lab.proxy.rule = lambda e: refusal(404) if e.path == "/jobs/j1" else kitchen(e)
+    assert lab.upload("upload", "clip.webm", follow=True)["state"] == "queued"
+
+
+def test_an_abort_ends_the_hearing(lab: Lab, make_bytes: MakeBytes) -> None:
+    lab.give("clip.webm", make_bytes(CHUNK))
+    hold = Hold(after=0)
+    lab.proxy.rule = Kitchen([hold])
+    lab.begin("upload", "clip.webm", follow=True)
+    hold.wait()
+    lab.page.evaluate("uploader.abort()")
+    assert lab.error()["name"] == "AbortError"
+    assert not hold.dropped
+    assert asked_for_job(lab) == ["events"]
+
+
 def test_a_job_is_followed_to_its_end(own_lab: Lab) -> None:
     try:
         find_program()
@@ -195,6 +293,7 @@ def test_a_job_is_followed_to_its_end(own_lab: Lab) -> None:
     assert "poster" in [result["role"] for result in answer["results"]]
     phases = list(dict.fromkeys(report["phase"] for report in own_lab.seen()))
     assert phases == ["uploading", "finalizing", "processing", "done"]
+    assert asked_for_job(own_lab) == ["events"]
 
 
 def test_a_job_that_fails_leaves_the_upload(own_lab: Lab, make_bytes: MakeBytes) -> None:
