@@ -184,6 +184,8 @@ export interface UploadOptions {
   signal?: AbortSignal;
   /** Where the blob came from; `keepFiles` keeps this instead of a copy. */
   handle?: FileSystemFileHandle;
+  /** Where in its folder the file lay: two files that differ in nothing else are two uploads. */
+  relativePath?: string;
   [processingOption: string]: unknown;
 }
 

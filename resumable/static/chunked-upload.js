@@ -214,7 +214,8 @@ export class ChunkedUploader {
     const limits = await this.#admit(run);
     run.endpoint = globalThis.location ? this.#place().href : this.baseUrl;
     const remembers = this.storage && run.options.resumable !== false;
-    if (remembers) run.key = await fingerprint(run.blob, run.filename, this.baseUrl);
+    const { blob, filename, options } = run;
+    if (remembers) run.key = await fingerprint(blob, filename, this.baseUrl, options.relativePath);
     return alone(run, run.key, () => this.#progress(run, 'waiting'), () => this.#send(run, limits));
   }
 

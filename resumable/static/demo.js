@@ -11,6 +11,7 @@ import { Recordings } from './demo-recordings.js';
 import { Unfinished } from './demo-unfinished.js';
 import { toast } from './demo-voice.js';
 import { RecordingStore } from './recording-store.js';
+import { filesIn } from './resumable-upload-files.js';
 import './resumable-upload.js';
 
 const query = new URLSearchParams(location.search);
@@ -54,7 +55,7 @@ function offerFiles() {
     mark(false);
     if (event.defaultPrevented) return;
     event.preventDefault();
-    files.add([...event.dataTransfer.files]);
+    filesIn(event.dataTransfer).then((found) => files.add(found));
   });
 }
 

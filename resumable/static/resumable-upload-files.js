@@ -1,4 +1,11 @@
-/** Which files an `accept` takes, and which were dropped. */
+/** Which files an `accept` takes, which were dropped, and where in their folder they lay. */
+
+const paths = new WeakMap();
+
+/** "holiday/day one/beach.jpg" for a file that came in a folder, else ''. */
+export function pathOf(file) {
+  return file.webkitRelativePath || (paths.get(file) ?? '');
+}
 
 /** Whether a file is of a kind that `accept` names (HTML, 4.10.5.1.17). */
 export function accepts(accept, { name, type }) {
@@ -22,7 +29,12 @@ export async function filesIn(transfer) {
 }
 
 async function filesBelow(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    const path = entry.fullPath.replace(/^\//, '');
+    if (path.includes('/')) paths.set(file, path);
+    return [file];
+  }
   const reader = entry.createReader();
   const below = [];
   for (;;) {

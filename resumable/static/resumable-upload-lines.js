@@ -5,7 +5,7 @@ import { TusUploader } from './tus-upload.js';
 
 /** `{run(), pause(), resume(), abort(), cancel()}` for the file of a row. */
 export function connect({ protocol, endpoint, options, headers, settings }, row) {
-  const { file, name } = row.entry;
+  const { file, name, relativePath } = row.entry;
   const onRetry = (retry) => row.delayed(retry);
   const onProgress = (progress) => row.moved(progress);
   const told = { maxRetries: Infinity, headers, onRetry, ...settings, onProgress };
@@ -14,7 +14,7 @@ export function connect({ protocol, endpoint, options, headers, settings }, row)
       ? new TusUploader({ endpoint, ...told })
       : new ChunkedUploader({ baseUrl: endpoint, ...told });
   return {
-    run: () => uploader.upload(file, name, options),
+    run: () => uploader.upload(file, name, relativePath ? { ...options, relativePath } : options),
     pause: () => uploader.pause(),
     resume: () => uploader.resume(),
     abort: () => uploader.abort(),

@@ -1,5 +1,7 @@
 /** One file in `<resumable-upload>`: its line, its bar, its buttons, and the upload behind them. */
 
+import { pathOf } from './resumable-upload-files.js';
+
 const HICCUP = 1000;
 const STEP = 25;
 
@@ -59,10 +61,12 @@ export class Row {
   }
 
   /** The file that a row after a reload waits for. */
-  matches({ name, size, lastModified }) {
+  matches(file) {
     const { entry } = this;
-    const same = entry.name === name && entry.size === size && entry.lastModified === lastModified;
-    return this.state === 'blobless' && same;
+    const same = ['name', 'size', 'lastModified'].every((field) => entry[field] === file[field]);
+    // Of a folder that is dropped again, two files may differ in nothing else.
+    const path = pathOf(file);
+    return this.state === 'blobless' && same && (!path || path === entry.relativePath);
   }
 
   take(file) {

@@ -14,6 +14,8 @@ export type UploadResult = Partial<FinishedUpload> & { url: string };
 export interface ListedUpload {
   id: string;
   name: string;
+  /** As "holiday/beach.jpg" where it came in a folder, else ''. With tus it is metadata. */
+  relativePath: string;
   /** Bytes. */
   size: number;
   state: UploadState;
@@ -25,6 +27,8 @@ export interface ListedUpload {
 interface AboutFile {
   id: string;
   name: string;
+  /** As "holiday/beach.jpg" where it came in a folder, else ''. */
+  relativePath: string;
   /** Null after a reload, until the user has chosen the file again. */
   file: File | null;
 }

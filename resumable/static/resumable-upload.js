@@ -17,7 +17,7 @@ import {
   putFile,
   whenOurs,
 } from './local-store.js';
-import { accepts, filesIn } from './resumable-upload-files.js';
+import { accepts, filesIn, pathOf } from './resumable-upload-files.js';
 import { connect } from './resumable-upload-lines.js';
 import { Row, make } from './resumable-upload-row.js';
 import { style } from './resumable-upload-style.js';
@@ -142,11 +142,11 @@ export class ResumableUpload extends Base {
     return this.#rows.filter(({ result }) => result).map(({ result }) => result.path ?? result.url);
   }
 
-  /** `{id, name, size, state, progress, result, error}` of each file in the list. */
+  /** `{id, name, relativePath, size, state, progress, result, error}` of each file in the list. */
   get uploads() {
     return this.#rows.map(({ entry, state, progress, result, error }) => {
-      const { id, name, size } = entry;
-      return { id, name, size, state, progress, result, error };
+      const { id, name, relativePath, size } = entry;
+      return { id, name, relativePath, size, state, progress, result, error };
     });
   }
 
@@ -195,7 +195,8 @@ export class ResumableUpload extends Base {
 
   async #take(file) {
     const { name, type, size, lastModified } = file;
-    const entry = { id: newId(), name, type, size, lastModified };
+    const relativePath = pathOf(file);
+    const entry = { id: newId(), name, type, size, lastModified, relativePath };
     if (!this.keep) return this.#list({ ...entry, file });
     const row = this.#list({ ...entry, file }, false);
     const blob = size <= LARGEST_KEPT ? file : null;
@@ -282,9 +283,9 @@ export class ResumableUpload extends Base {
   }
 
   #moved(row, type, detail) {
-    const { id, name, file } = row.entry;
+    const { id, name, relativePath, file } = row.entry;
     if (type !== 'upload-progress') this.#changed();
-    const about = { id, name, file, ...detail };
+    const about = { id, name, relativePath, file, ...detail };
     this.dispatchEvent(new CustomEvent(type, { bubbles: true, composed: true, detail: about }));
     if (type === 'upload-finish') {
       this.#release(row);

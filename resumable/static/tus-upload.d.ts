@@ -3,7 +3,7 @@ import type { ChunkedUploader, ChunkedUploaderOptions, UploadOptions } from './c
 export interface TusUploaderOptions extends Omit<ChunkedUploaderOptions, 'baseUrl' | 'digest' | 'follow'> {
   /** Where uploads are made, such as `/files/`. */
   endpoint: string;
-  /** More `Upload-Metadata`, beside `filename` and `filetype`. */
+  /** More `Upload-Metadata`, beside `filename`, `filetype` and, where it is told, `relativePath`. */
   metadata?: Record<string, string>;
 }
 

@@ -13,8 +13,10 @@ function engine(extra) {
       return { maxSize: await limit(by(call, run), '').catch(() => undefined) };
     },
     async open(call, run) {
-      const { filename, blob, size, endpoint } = run;
-      const fields = { filename, filetype: blob.type ?? '', ...extra, ...run.options.metadata };
+      const { filename, blob, size, endpoint, options } = run;
+      const { relativePath } = options;
+      const about = { filename, filetype: blob.type ?? '', relativePath };
+      const fields = { ...about, ...extra, ...options.metadata };
       run.uploadId = await create(by(call, run), endpoint, size, fields);
     },
     async status(call, run) {

@@ -169,9 +169,9 @@ export function told({ status, json }) {
 }
 
 /** Names a blob by what it is and how it begins and ends, so that the same one is known again. */
-export async function fingerprint(blob, filename, baseUrl) {
+export async function fingerprint(blob, filename, baseUrl, path) {
   const { name = filename, type, size, lastModified = 0 } = blob;
-  const label = [baseUrl, name, type, size, lastModified].join('\n');
+  const label = [baseUrl, path, name, type, size, lastModified].join('\n');
   const tail = blob.slice(Math.max(SAMPLE_SIZE, size - SAMPLE_SIZE));
   const sample = new Blob([label, blob.slice(0, SAMPLE_SIZE), tail]);
   return PREFIX + (await nameOf(sample));

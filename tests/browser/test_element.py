@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -234,6 +237,98 @@ def test_kept_files_go_on_by_themselves_and_are_forgotten(
     assert element.finished() == data
     element.plain("keep")
     expect(element.page.locator(".row")).to_have_count(0)
+
+
+def drop(element: Element, *paths: Path) -> None:
+    """Files and folders of this machine, let go over the element as by a mouse."""
+    box = element.page.locator("resumable-upload .drop").bounding_box()
+    assert box is not None
+    session = element.page.context.new_cdp_session(element.page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "data": data}
+    for type in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": type, **place})
+
+
+def metadata(element: Element, url: str) -> dict[str, str]:
+    response = element.page.request.head(url, headers={"Tus-Resumable": "1.0.0"})
+    pairs = [pair.split(" ") for pair in response.headers["upload-metadata"].split(",")]
+    return {key: base64.b64decode(value).decode() for key, value in pairs}
+
+
+@pytest.mark.parametrize("protocol", ["tus", "chunks"])
+def test_a_dropped_folder_comes_with_its_paths(
+    element: Element, tmp_path: Path, make_bytes: MakeBytes, protocol: str
+) -> None:
+    contents = {
+        "holiday/plan.txt": b"sun",
+        "holiday/day one/beach.bin": make_bytes(2 * CHUNK + 1),
+        # As empty as the other, and of the same name and time.
+        "holiday/day one/note.txt": b"",
+        "holiday/day two/note.txt": b"",
+        # A browser lists a hundred at a time.
+        **{f"holiday/many/{number}.txt": b"%d" % number for number in range(101)},
+    }
+    for name, content in contents.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    (tmp_path / "alone.txt").write_bytes(b"one file beside it")
+    element.plain(f'multiple protocol="{protocol}"')
+    drop(element, tmp_path / "holiday", tmp_path / "alone.txt")
+    element.in_state("done", len(contents) + 1)
+    uploads = element.page.evaluate("element.uploads")
+    found = {one["relativePath"]: element.file(one["result"]["url"]) for one in uploads}
+    assert found == {**contents, "": b"one file beside it"}
+    if protocol == "tus":
+        told = {metadata(element, one["result"]["url"]).get("relativePath") for one in uploads}
+        assert told == {*contents, None}
+
+
+def test_twins_in_two_folders_are_two_uploads(
+    element: Element, tmp_path: Path, make_bytes: MakeBytes
+) -> None:
+    content = make_bytes(4 * CHUNK)
+    for name in ("box/one/a.bin", "box/two/a.bin"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    element.plain('multiple protocol="tus"')
+    drop(element, tmp_path / "box")
+    element.in_state("done", 2)
+    urls = element.page.evaluate("element.values")
+    told = {metadata(element, url)["relativePath"] for url in urls}
+    assert told == {"box/one/a.bin", "box/two/a.bin"}
+
+
+KEPT = """async (paths) => {
+  const { putFile } = await import('/resumable/static/local-store.js');
+  for (const [at, relativePath] of paths.entries()) {
+    const file = { name: 'a.txt', type: 'text/plain', size: 3, lastModified: 1700000000000 };
+    const owner = `${location.pathname} tus `;
+    await putFile({ id: `id${at}`, owner, ...file, relativePath, created: at, blob: null });
+  }
+}"""
+
+
+def test_a_folder_that_is_dropped_again_gives_each_row_its_file(
+    element: Element, tmp_path: Path
+) -> None:
+    paths = ["box/second/a.txt", "box/first/a.txt"]
+    for name in paths:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(name[4:7].encode())
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    attributes = 'multiple keep protocol="tus"'
+    element.plain(attributes)
+    element.page.evaluate(KEPT, paths)
+    element.plain(attributes)
+    element.in_state("blobless", 2)
+    drop(element, tmp_path / "box")
+    element.in_state("done", 2)
+    uploads = element.page.evaluate("element.uploads")
+    found = {one["relativePath"]: element.file(one["result"]["url"]) for one in uploads}
+    assert found == {name: name[4:7].encode() for name in paths}
 
 
 def test_what_is_not_taken_is_said(element: Element) -> None:

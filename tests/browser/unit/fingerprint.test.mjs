@@ -5,17 +5,18 @@ import test from 'node:test';
 const { fingerprint } = await import(`${process.env.STATIC}/upload-run.js`);
 const { Sha256, digestHere } = await import(`${process.env.STATIC}/file-digest.js`);
 
-test('a fingerprint knows the head, the tail, the name and the server', async () => {
+test('a fingerprint knows the head, the tail, the name, the folder and the server', async () => {
   const bytes = randomBytes(300_000);
-  const of = (change, name = 'a', server = '') => {
+  const of = (change, name = 'a', server = '', path = undefined) => {
     const copy = Buffer.from(bytes);
     for (const at of change) copy[at] ^= 1;
-    return fingerprint(new Blob([copy]), name, server);
+    return fingerprint(new Blob([copy]), name, server, path);
   };
   const first = await of([]);
   assert.equal(await of([]), first);
   const others = [of([0]), of([65_535]), of([299_999]), of([], 'b'), of([], 'a', '/files')];
-  assert.equal(new Set([first, ...(await Promise.all(others))]).size, 6);
+  others.push(of([], 'a', '', 'box/a'));
+  assert.equal(new Set([first, ...(await Promise.all(others))]).size, 7);
   assert.equal(await of([150_000]), first, 'the middle is not read');
 });
 
