@@ -184,8 +184,10 @@ export interface UploadOptions {
   signal?: AbortSignal;
   /** Where the blob came from; `keepFiles` keeps this instead of a copy. */
   handle?: FileSystemFileHandle;
-  /** Where in its folder the file lay: two files that differ in nothing else are two uploads. */
+  /** Where in its folder the file lay: two files that differ in nothing else are two uploads. Metadata, too. */
   relativePath?: string;
+  /** Kept with the file, as `finished.metadata`; never looked at. An empty file has none by chunks. */
+  metadata?: Record<string, string>;
   [processingOption: string]: unknown;
 }
 

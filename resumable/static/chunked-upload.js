@@ -271,7 +271,8 @@ export class ChunkedUploader {
     const { uploadId, filename, size: totalSize } = run;
     const totalChunks = run.chunkSize ? run.totalChunks : undefined;
     const options = forServer(run.options);
-    const order = { uploadId, filename, options, totalChunks, totalSize };
+    const metadata = { relativePath: options.relativePath, ...options.metadata };
+    const order = { uploadId, filename, options, metadata, totalChunks, totalSize };
     if (digest) {
       if (!run.digest) this.#progress(run, 'hashing');
       order.digest = `sha256:${await digest.catch(unreadable)}`;

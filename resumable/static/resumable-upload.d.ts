@@ -14,7 +14,7 @@ export type UploadResult = Partial<FinishedUpload> & { url: string };
 export interface ListedUpload {
   id: string;
   name: string;
-  /** As "holiday/beach.jpg" where it came in a folder, else ''. With tus it is metadata. */
+  /** As "holiday/beach.jpg" where it came in a folder, else ''. Metadata of the file. */
   relativePath: string;
   /** Bytes. */
   size: number;

@@ -14,8 +14,7 @@ function engine(extra) {
     },
     async open(call, run) {
       const { filename, blob, size, endpoint, options } = run;
-      const { relativePath } = options;
-      const about = { filename, filetype: blob.type ?? '', relativePath };
+      const about = { filename, filetype: blob.type ?? '', relativePath: options.relativePath };
       const fields = { ...about, ...extra, ...options.metadata };
       run.uploadId = await create(by(call, run), endpoint, size, fields);
     },

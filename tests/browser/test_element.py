@@ -274,6 +274,11 @@ def test_a_dropped_folder_comes_with_its_paths(
         (tmp_path / name).write_bytes(content)
         os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
     (tmp_path / "alone.txt").write_bytes(b"one file beside it")
+    ends: list[Any] = []
+    element.page.on(
+        "request",
+        lambda r: ends.append(r.post_data_json) if r.url.endswith("/finalize-upload") else None,
+    )
     element.plain(f'multiple protocol="{protocol}"')
     drop(element, tmp_path / "holiday", tmp_path / "alone.txt")
     element.in_state("done", len(contents) + 1)
@@ -283,6 +288,10 @@ def test_a_dropped_folder_comes_with_its_paths(
     if protocol == "tus":
         told = {metadata(element, one["result"]["url"]).get("relativePath") for one in uploads}
         assert told == {*contents, None}
+    else:
+        told = {end["metadata"].get("relativePath") for end in ends}
+        # Empty files go in one form, which has no place for metadata.
+        assert told == {*(name for name, content in contents.items() if content), None}
 
 
 def test_twins_in_two_folders_are_two_uploads(
