@@ -239,9 +239,7 @@ def test_the_end_of_a_job_is_told_without_a_poll(lab: Lab, make_bytes: MakeBytes
 
 
 @pytest.mark.parametrize("broken", [Cut(after=0), refusal(401), Answer(200), Hold(after=0)])
-def test_without_events_a_job_is_asked_for(
-    lab: Lab, make_bytes: MakeBytes, broken: Action
-) -> None:
+def test_without_events_a_job_is_asked_for(lab: Lab, make_bytes: MakeBytes, broken: Action) -> None:
     lab.give("clip.webm", make_bytes(CHUNK))
     kitchen = Kitchen([broken], job("running"))
     lab.proxy.rule = kitchen
