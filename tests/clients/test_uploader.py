@@ -33,6 +33,7 @@ from resumable.client import (
 )
 from tests.clients.conftest import MakeFile
 from tests.clients.world import KIB, MIB, World, run_world
+from tests.reliability import Record
 from tests.servers.fault_proxy import FaultProxy, Rules
 
 QUICK = Retry(patience=60.0, attempts=20, first=0.02, most=0.2)
@@ -207,6 +208,41 @@ def test_a_line_that_is_cut_again_and_again(
     assert cuts > 6
     # No more than one chunk for each connection that broke.
     assert crossed < path.stat().st_size + cuts * (256 * KIB + 4 * KIB)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_hundred_uploads_over_a_bad_line(
+    world: World,
+    tmp_path: Path,
+    make_uploader: MakeUploader,
+    record_figure: Record,
+    protocol: str,
+) -> None:
+    """Each connection is cut after 8 MB on average, every twentieth answer gets lost."""
+    dice, path, total = random.Random(protocol), tmp_path / "large", 0
+
+    def rule(number: int) -> dict[str, Any]:
+        if dice.random() < 0.05:
+            return {"drop_response": True}
+        return {"c2s_cut": int(dice.expovariate(1 / 8e6)), "how": dice.choice(["fin", "rst"])}
+
+    with line(world, protocol, rule) as (address, proxy):
+        uploader = make_uploader(address, chunk_size=None)
+        for _ in range(100):
+            data = dice.randbytes(dice.randrange(20_000_000, 200_000_000))
+            path.write_bytes(data)
+            uploaded = uploader.upload(path)
+            assert content(world, uploaded) == data
+            total += len(data)
+            world.forget(uploaded.url)
+        crossed = sum(passed.sent for passed in proxy.log)
+    waste = crossed / total - 1
+    assert waste < 0.15
+    record_figure(
+        f"100 uploads of 20 to 200 MB by the Python client over cut connections ({protocol})",
+        f"100 exact, {len(proxy.log)} connections, {waste:.1%} crossed the line twice",
+    )
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -72,6 +72,13 @@ class World:
     def everything(self) -> list[Finished]:
         return list(LocalStore(self.root).list_finished())
 
+    def forget(self, url: str) -> None:
+        """The finished file goes, so that many fit on the disk."""
+        store, known = LocalStore(self.root), set(urlsplit(url).path.split("/"))
+        for finished in store.list_finished():
+            if known & {finished.id, finished.token}:
+                store.delete(finished)
+
     def heard(self, url: str) -> int:
         """How often the host was told of it."""
         lines = self.heard_path.read_text().splitlines() if self.heard_path.exists() else []
