@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass
 class Cut:
-    """The server gets `after` bytes of the body, of a shorter one all but its last; then an end."""
+    """The server gets `after` bytes of the body, at most all but its last; then it ends."""
 
     after: int
 
