@@ -382,6 +382,8 @@ def test_serve_without_gunicorn(tmp_path: Path, end: signal.Signals) -> None:
     words = ["serve", "--bind", "127.0.0.1:0", "--storage", str(tmp_path / "store")]
     process = subprocess.Popen(
         [sys.executable, "-c", WITHOUT_GUNICORN, *words],
+        # A shell that starts tests in the background makes them deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

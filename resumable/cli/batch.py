@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import os
 import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resumable.cli.display import Display
 
 if TYPE_CHECKING:
-    from resumable.client import Uploaded, Uploader
+    from resumable.client import Progress, Uploaded, Uploader
 
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 4.0
@@ -24,10 +26,10 @@ _GRACE_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file by the name that the user knows, and what uploads it."""
+    """A file by the name that the user knows, and what uploads it and tells of its progress."""
 
     file: str
-    upload: Callable[[], Uploaded]
+    upload: Callable[[Callable[[Progress], None]], Uploaded]
 
 
 class Batch:
@@ -45,6 +47,9 @@ class Batch:
         self._numbers = itertools.count()
         self._faults: list[BaseException] = []
         self._signal = 0
+        self._lost = ""
+        # How far the files are that have begun and not ended.
+        self._open: dict[str, Progress | None] = {}
         self.failed = 0
 
     def run(self) -> int:
@@ -57,6 +62,8 @@ class Batch:
             for thread in threads:
                 thread.start()
             self._wait()
+        if self._signal:
+            self._tell_of_the_rest()
         if self._faults:
             raise self._faults[0]
         return 128 + self._signal if self._signal else 0
@@ -70,13 +77,22 @@ class Batch:
         for end in self._ends:
             end.wait(max(0.0, deadline - time.monotonic()))
 
+    def _tell_of_the_rest(self) -> None:
+        for file, now in tuple(self._open.items()):
+            at, length = (0, None) if now is None else (now.acknowledged, now.length)
+            self._display.paused(file, at, length)
+        with suppress(queue.Empty):
+            while True:
+                self._display.not_begun(self._waiting.get_nowait().file)
+
     @contextmanager
     def _listening(self) -> Iterator[None]:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def stop(number: int, frame: FrameType | None) -> None:
-            for one in before:
-                signal.signal(one, signal.SIG_DFL)
+            if self._signal:
+                self._display.leave()
+                os._exit(128 + number)
             self._signal = number
             self._uploader.stop()
 
@@ -101,16 +117,40 @@ class Batch:
             end.set()
 
     def _upload(self, item: Item) -> None:
-        from resumable.client import ClientError, Refused, Stopped
+        from resumable.client import ClientError, Refused, Stopped, Unreachable
 
+        if self._lost:
+            return self._failed(item.file, self._lost)
+        self._open[item.file] = None
         try:
-            self._display.done(item.file, item.upload())
+            self._display.done(item.file, item.upload(partial(self._progress, item.file)))
         except Stopped as stopped:
-            self._display.paused(item.file, stopped.acknowledged, stopped.length)
+            self._paused(item.file, stopped.acknowledged, stopped.length)
         except Refused as error:
-            self.failed += 1
-            more = {"status": error.status, "code": error.code}
-            self._display.failed(item.file, error.sentence, **more)
+            self._failed(item.file, error.sentence, status=error.status, code=error.code)
+        except Unreachable as error:
+            # It would not be there for the next file either, only later.
+            self._lost = error.sentence
+            self._failed(item.file, error.sentence)
         except ClientError as error:
-            self.failed += 1
-            self._display.failed(item.file, error.sentence)
+            self._failed(item.file, error.sentence)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            self._failed(item.file, f"{type(error).__name__}: {error}")
+        finally:
+            self._open.pop(item.file, None)
+
+    def _progress(self, file: str, now: Progress) -> None:
+        self._open[file] = now
+        self._display.progress(file, now)
+
+    def _paused(self, file: str, acknowledged: int, length: int | None) -> None:
+        if self._signal:
+            self._display.paused(file, acknowledged, length)
+        else:
+            self._failed(file, "It was stopped.")
+
+    def _failed(self, file: str, sentence: str, **more: Any) -> None:
+        self.failed += 1
+        self._display.failed(file, sentence, **more)

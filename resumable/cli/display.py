@@ -45,7 +45,13 @@ class Display(Protocol):
 
     def paused(self, file: str, acknowledged: int, length: int | None) -> None: ...
 
+    def not_begun(self, file: str) -> None: ...
+
     def say(self, sentence: str) -> None: ...
+
+    def leave(self) -> None:
+        """The process ends at once."""
+        ...
 
 
 class Lines:
@@ -87,8 +93,14 @@ class Lines:
     def paused(self, file: str, acknowledged: int, length: int | None) -> None:
         self.say(_pause(file, acknowledged, length))
 
+    def not_begun(self, file: str) -> None:
+        """Nobody misses it in a log."""
+
     def say(self, sentence: str) -> None:
         click.echo(sentence, err=True)
+
+    def leave(self) -> None:
+        """Nothing is open."""
 
     def _print(self, url: str) -> None:
         click.echo(url)
@@ -150,7 +162,10 @@ class Bars(Lines):
         self._end(file, "failed")
 
     def say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(sentence, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def leave(self) -> None:
+        self._console.show_cursor()
 
     def _end(self, file: str, word: str) -> None:
         with self._lock:
@@ -205,8 +220,14 @@ class Events:
     def paused(self, file: str, acknowledged: int, length: int | None) -> None:
         self._tell("paused", file=file, acknowledged=acknowledged, length=length)
 
+    def not_begun(self, file: str) -> None:
+        self.paused(file, 0, None)
+
     def say(self, sentence: str) -> None:
         self._tell("note", note=sentence)
+
+    def leave(self) -> None:
+        """Nothing is open."""
 
     def _tell(self, event: str, **facts: Any) -> None:
         with self._lock:

@@ -44,5 +44,5 @@ def new_uploader(url: str, *, patience: float, **settings: Any) -> Uploader:
         ) from None
     try:
         return Uploader(url, retry=Retry(patience=patience), **settings)
-    except ClientError as error:
-        raise click.UsageError(error.sentence) from None
+    except (ClientError, ValueError) as error:
+        raise click.UsageError(str(error)) from None

@@ -55,17 +55,29 @@ def cancel(
     if len(words) < 2 and not everything:
         raise click.UsageError("Name files, or say --all.")
     with _uploads(words, headers, protocol) as (uploader, known):
-        for one in known:
-            uploader.delete(one)
-            click.echo(f"{one.identity.path}: deleted.", err=True)
+        failed = [one for one in known if not _deleted(uploader, one)]
         if not known:
             raise click.ClickException("Nothing is unfinished.")
+    if failed:
+        raise click.exceptions.Exit(1)
 
 
-def list_remote(url: str, as_json: bool) -> None:
+def _deleted(uploader: Uploader, known: Remembered) -> bool:
+    from resumable.client import ClientError
+
+    try:
+        uploader.delete(known)
+    except ClientError as error:
+        click.echo(f"{known.identity.path}: {error.sentence}", err=True)
+        return False
+    click.echo(f"{known.identity.path}: deleted.", err=True)
+    return True
+
+
+def list_remote(url: str, headers: dict[str, str], as_json: bool) -> None:
     """The finished files that the app at `url` lists, and what is unfinished from here."""
-    with _uploads((url,), {}, "auto") as (uploader, known):
-        for entry in uploader.finished():
+    with _uploads((url,), headers, "auto") as (uploader, known):
+        for entry in _finished(uploader):
             if as_json:
                 click.echo(json.dumps({**entry, "state": "complete"}))
             else:
@@ -73,6 +85,17 @@ def list_remote(url: str, as_json: bool) -> None:
                 click.echo(f"{moment}  {entry['size']:>14,}  {entry['url']}  {entry['filename']}")
         for one in known:
             _tell(one, uploader.arrived(one), as_json)
+
+
+def _finished(uploader: Uploader) -> list[dict[str, Any]]:
+    """None where the app lists none; what is unfinished can be told all the same."""
+    from resumable.client import ClientError
+
+    try:
+        return uploader.finished()
+    except ClientError as error:
+        click.echo(error.sentence, err=True)
+        return []
 
 
 @contextmanager

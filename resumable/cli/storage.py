@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from resumable.cli.endpoint import is_address
+from resumable.cli.endpoint import header_option, is_address
 from resumable.cli.options import storage_options
 from resumable.cli.remote import list_remote
 from resumable.connect import connect
@@ -36,14 +36,17 @@ def connected(storage: str, options: dict[str, Any]) -> Store:
 @click.command()
 @storage_argument
 @storage_options
+@header_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def ls(storage: str, storage_options: dict[str, Any], as_json: bool) -> None:
+def ls(
+    storage: str, storage_options: dict[str, Any], headers: dict[str, str], as_json: bool
+) -> None:
     """List finished files and unfinished uploads of STORAGE (default ./data).
 
     With the http(s):// address of an app: the files that it lists, and what was begun from here.
     """
     if is_address(storage):
-        list_remote(storage, as_json)
+        list_remote(storage, headers, as_json)
         return
     store = connected(storage, storage_options)
     try:

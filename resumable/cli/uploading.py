@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +18,7 @@ from resumable.cli.endpoint import header_option, is_address, new_uploader, prot
 from resumable.cli.words import ChunkSize, Size, as_value, pairs
 
 if TYPE_CHECKING:
-    from resumable.client import Uploaded, Uploader
+    from resumable.client import Progress, Uploaded, Uploader
 
 _STDIN = "-"
 
@@ -106,7 +107,9 @@ def upload(
     *files, url = words
     if not is_address(url) or not files:
         raise click.UsageError("Name one file or more, and behind them the http(s):// URL.")
-    found = list(_found(files, recursive))
+    if files.count(_STDIN) > 1 or (_STDIN in files and sys.stdin is None):
+        raise click.UsageError("There is one stdin, if any.")
+    found, left_out = _found(files, recursive)
     if name is not None and len(found) != 1:
         raise click.UsageError("--name is for a single file.")
     uploader = new_uploader(
@@ -120,27 +123,37 @@ def upload(
         patience=patience,
     )
     display = _display(len(found), as_json=as_json, quiet=quiet)
-    send = partial(
-        _send,
-        uploader,
-        display,
-        filename=name,
-        options={key: as_value(value) for key, value in options.items()},
-        wait=wait,
-        keep=len(found) > 1,
-    )
-    items = [Item(file, partial(send, file, {**metadata, **more})) for file, more in found]
+    wishes = {
+        "filename": name,
+        "options": {key: as_value(value) for key, value in options.items()},
+        "wait": wait,
+        "keep": len(found) > 1,
+    }
+    items = [
+        Item(file, partial(_send, uploader, file, {**metadata, **more}, wishes))
+        for file, more in found.items()
+    ]
     batch = Batch(uploader, items, at_once, display)
     with display:
+        for file, why in left_out.items():
+            display.failed(file, why)
         signalled = batch.run()
-        if signalled:
+        if signalled and any(file != _STDIN for file in found):
             display.say("Run the same command again to go on.")
     if signalled:
         _leave(signalled)
-    if batch.failed:
+    if batch.failed or left_out:
         raise click.exceptions.Exit(1)
-    for file, _ in found if len(found) > 1 else ():
-        uploader.forget(file)
+    _forget(uploader, found)
+
+
+def _forget(uploader: Uploader, files: Mapping[str, Any]) -> None:
+    """The batch has come to its end."""
+    from resumable.client import InUse
+
+    for file in files if len(files) > 1 else ():
+        with suppress(InUse):
+            uploader.forget(file)
 
 
 def _leave(status: int) -> NoReturn:
@@ -158,39 +171,50 @@ def _display(files: int, *, as_json: bool, quiet: bool) -> Display:
     return Bars(files)
 
 
-def _found(files: Sequence[str], recursive: bool) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Each file, and where it lay below a folder that was named."""
+def _found(
+    files: Sequence[str], recursive: bool
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Each file with where it lay below a folder that was named; and what is left out, and why."""
+    found: dict[str, dict[str, str]] = {}
+    left_out: dict[str, str] = {}
     for file in files:
         if file == _STDIN or not os.path.isdir(file):
-            yield file, {}
-            continue
-        if not recursive:
+            found[file] = {}
+        elif not recursive:
             raise click.UsageError(f"{file} is a folder: say -r to upload all that is in it.")
-        top = Path(file).resolve().parent
-        for path in sorted(Path(file).rglob("*")):
-            if path.is_file():
-                relative = path.resolve().relative_to(top).as_posix()
-                yield str(path), {"relativePath": relative}
+        else:
+            _walk(file, found, left_out)
+    return found, left_out
+
+
+def _walk(top: str, found: dict[str, dict[str, str]], left_out: dict[str, str]) -> None:
+    above = os.path.dirname(os.path.abspath(top))
+
+    def unreadable(error: OSError) -> None:
+        left_out[str(error.filename)] = f"Cannot read it: {error.strerror}."
+
+    for folder, folders, names in os.walk(top, onerror=unreadable):
+        for name in sorted(folders):
+            if os.path.islink(path := os.path.join(folder, name)):
+                left_out[path] = "It is a link to a folder; name that to upload what is in it."
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                relative = os.path.relpath(os.path.abspath(path), above)
+                found[path] = {"relativePath": Path(relative).as_posix()}
+            else:
+                left_out[path] = "It is no file, or a link to nothing."
 
 
 def _send(
     uploader: Uploader,
-    display: Display,
     file: str,
     metadata: Mapping[str, str],
-    *,
-    filename: str | None,
-    **wishes: Any,
+    wishes: Mapping[str, Any],
+    progress: Callable[[Progress], None],
 ) -> Uploaded:
-    progress = partial(display.progress, file)
+    more = {"metadata": metadata, "progress": progress}
     if file != _STDIN:
-        return uploader.upload(
-            file, filename=filename, metadata=metadata, progress=progress, **wishes
-        )
-    return uploader.upload(
-        sys.stdin.buffer,
-        filename=filename or "stdin",
-        metadata=metadata,
-        progress=progress,
-        **wishes,
-    )
+        return uploader.upload(file, **{**wishes, **more})
+    filename = wishes["filename"] or "stdin"
+    return uploader.upload(sys.stdin.buffer, **{**wishes, **more, "filename": filename})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from resumable.client.errors import Stopped, Trouble
+from resumable.client.halt import Halt
 from resumable.client.model import Phase
 from resumable.client.pace import Meter
 from resumable.client.persistence import Persistence
@@ -25,7 +25,7 @@ def follow(
     answer: Mapping[str, Any],
     meter: Meter,
     persistence: Persistence,
-    halt: threading.Event,
+    halt: Halt,
 ) -> Mapping[str, Any] | None:
     """What the server says of the job in `answer` when it has ended; None where there is none."""
     status_url = answer.get("status_url")

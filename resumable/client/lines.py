@@ -49,6 +49,10 @@ class Journey(Protocol):
 
     state: dict[str, Any]
 
+    def create(self) -> None:
+        """Make it, or what lacks of it after a failure; nothing where it goes on."""
+        ...
+
     def tracks(self) -> list[Track]:
         """Ask what is missing; raise `Forgotten` where the server knows nothing of it."""
         ...
@@ -83,9 +87,11 @@ class Line(Protocol):
 
     protocol: str
     sizes: Sizes
+    fixes_wishes: bool
+    """Whether name and metadata are said at the beginning, for good."""
 
     def begin(self, wish: Wish, length: int | None, parts: int) -> Journey:
-        """A new upload over `parts` connections, where the server can."""
+        """A new upload over `parts` connections, where the server can; not made yet."""
         ...
 
     def go_on(self, state: dict[str, Any], wish: Wish, length: int | None, parts: int) -> Journey:

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from resumable.client.errors import Stopped
+from resumable.client.halt import Halt
 from resumable.client.model import KIB, MIB, Listener, Phase, Progress
 
 LEAST_CHUNK = 256 * KIB
@@ -26,15 +27,15 @@ class RateLimit:
         self._lock = threading.Lock()
         self._free_at = 0.0
 
-    def take(self, size: int, stop: threading.Event) -> None:
+    def take(self, size: int, halt: Halt) -> None:
         """Return when `size` more bytes may leave; raise `Stopped` when none shall any more."""
         if self._limit is not None:
             with self._lock:
                 now = time.monotonic()
                 self._free_at = max(self._free_at, now) + size / self._limit
                 wait = self._free_at - now
-            stop.wait(wait)
-        if stop.is_set():
+            halt.wait(wait)
+        if halt.is_set():
             raise Stopped(0, None)
 
 
@@ -68,10 +69,18 @@ class ChunkSize:
 
     def took(self, size: int, seconds: float) -> None:
         """A chunk of `size` bytes was acknowledged after so many seconds."""
-        if seconds < _QUICK and size >= self._size:
+        # On a border of parts a chunk is a little smaller than it might be.
+        if seconds < _QUICK and size > self._size - self._part:
             self._size = min(self._size * 2, self._most)
         elif seconds > _SLOW:
             self._size = max(self._size // 2, min(LEAST_CHUNK, self._most))
+
+    def refused(self, size: int) -> bool:
+        """So many bytes were too many for somebody on the way; whether to try with less."""
+        if self._fixed is not None or size <= LEAST_CHUNK:
+            return False
+        self._most = self._size = max(LEAST_CHUNK, size // 2)
+        return True
 
 
 class Meter:
@@ -106,6 +115,7 @@ class Meter:
     def sent(self, size: int) -> None:
         """`size` more bytes were handed to the network."""
         with self._lock:
+            self.moved_at = time.monotonic()
             self._under_way += size
             self._change(sent=self._now.acknowledged + self._under_way)
 

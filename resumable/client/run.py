@@ -9,17 +9,22 @@ from dataclasses import replace
 from typing import Any
 
 from resumable.client.errors import ClientError, Forgotten, Refused, Stopped
+from resumable.client.halt import Halt
 from resumable.client.jobs import follow
 from resumable.client.lines import Done, Journey, Line, Track, safe
+from resumable.client.memory import Remembered
 from resumable.client.model import MIB, Phase, Uploaded, Wish
 from resumable.client.pace import Meter
-from resumable.client.persistence import Persistence
+from resumable.client.persistence import Persistence, apart
 from resumable.client.sending import Manner, Sender
 from resumable.client.source import Source, Stream
 from resumable.client.transport import Transport
 
 # Pieces of a stream wait in memory until they are safe.
 _STREAM_CHUNK = 4 * MIB
+
+# How long a server is asked, when all shall stop, what has arrived.
+_LAST_SECONDS = 3.0
 
 Remember = Callable[[str, dict[str, Any]], None]
 
@@ -33,7 +38,7 @@ class Run:
         line: Line,
         manner: Manner,
         meter: Meter,
-        halt: threading.Event,
+        halt: Halt,
         parts: int,
         wish: Wish,
     ) -> None:
@@ -42,7 +47,7 @@ class Run:
         self._meter = meter
         self._halt = halt
         self._parts = parts
-        self._wish = wish
+        self.wish = wish
         self._manner = manner
         self._persistence = Persistence(manner.retry, meter, halt)
         self.protocol = line.protocol
@@ -63,6 +68,7 @@ class Run:
         """All of `stream`, and its length in bytes."""
         manner = replace(self._manner, chunk_size=self._manner.chunk_size or _STREAM_CHUNK)
         journey = self._begin(None)
+        self._persistence.insist(journey.create)
         (track,) = self._tracks(journey)
         self._meter.phase(Phase.UPLOADING)
         try:
@@ -83,16 +89,23 @@ class Run:
                 self._transport, done.url, done.answer, self._meter, persistence, self._halt
             )
         self._meter.phase(Phase.DONE)
-        return Uploaded(done.url, size, self._wish.filename, self.protocol, done.answer, job)
+        return Uploaded(done.url, size, self.wish.filename, self.protocol, done.answer, job)
+
+    def goes_on_with(self, known: Remembered) -> bool:
+        """Whether what was begun then can become what is wished now."""
+        wish = {"metadata": dict(self.wish.metadata), "options": dict(self.wish.options)}
+        same = known.wish == wish or not self._line.fixes_wishes
+        return same and known.protocol == self.protocol
 
     # ------------------------------------------------------------ steps
 
     def _whole(self, source: Source, state: dict[str, Any] | None, remember: Remember) -> Done:
         if state is None:
             journey = self._begin(source.size)
+            self._persistence.insist(journey.create)
             remember(self.protocol, journey.state)
         else:
-            journey = self._line.go_on(state, self._wish, source.size, self._parts)
+            journey = self._line.go_on(state, self.wish, source.size, self._parts)
         tracks = self._tracks(journey)
         self._meter.known(safe(tracks, source.size))
         self._meter.phase(Phase.UPLOADING)
@@ -101,13 +114,24 @@ class Run:
         except Stopped:
             # Of requests that were cut off the server may have kept a part.
             with suppress(ClientError):
-                self._meter.known(safe(journey.tracks(), source.size))
+                self._meter.known(safe(self._at_last(journey), source.size))
             raise
         source.check()
         return self._finish(journey, source.size)
 
+    def _at_last(self, journey: Journey) -> list[Track]:
+        """What is missing, asked once more though all shall stop; but not for long."""
+        patience = Halt()
+        timer = threading.Timer(_LAST_SECONDS, patience.set)
+        timer.daemon = True
+        timer.start()
+        try:
+            return apart(journey.tracks, patience)
+        finally:
+            timer.cancel()
+
     def _begin(self, length: int | None) -> Journey:
-        return self._persistence.insist(lambda: self._line.begin(self._wish, length, self._parts))
+        return self._line.begin(self.wish, length, self._parts)
 
     def _tracks(self, journey: Journey) -> list[Track]:
         return self._persistence.insist(journey.tracks)

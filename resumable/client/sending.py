@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from resumable.client.errors import Stopped, Trouble
+from resumable.client.errors import Refused, Stopped, Trouble
+from resumable.client.halt import Halt
 from resumable.client.lines import Gap, Journey, Sizes, Track, sum_of
 from resumable.client.model import Retry
 from resumable.client.pace import ChunkSize, Meter, RateLimit
@@ -85,18 +86,15 @@ class StreamPieces:
 
 
 class Sender:
-    """Fills the tracks of `journey`; the first error of any thread ends it.
-
-    `halt` stops it from outside; it is set as well when a thread has failed.
-    """
+    """Fills the tracks of `journey`, until the first error of any thread or until `halt` is set."""
 
     def __init__(
-        self, journey: Journey, manner: Manner, meter: Meter, halt: threading.Event, sizes: Sizes
+        self, journey: Journey, manner: Manner, meter: Meter, halt: Halt, sizes: Sizes
     ) -> None:
         self._journey = journey
         self._manner = manner
         self._meter = meter
-        self._halt = halt
+        self._halt = halt.branch()
         self._sizes = sizes
         self._errors: list[BaseException] = []
 
@@ -126,12 +124,10 @@ class Sender:
     # ------------------------------------------------------------ threads
 
     def _run(self, work: Sequence[tuple[Track, Gaps | StreamPieces]]) -> None:
-        ends = [threading.Event() for _ in work]
-        for one, end in zip(work, ends, strict=True):
-            threading.Thread(
-                target=self._work, args=(*one, end), name="resumable-client", daemon=True
-            ).start()
+        ends: list[threading.Event] = []
         try:
+            for one in work:
+                ends.append(self._begun(*one))
             for end in ends:
                 while not self._halt.is_set() and not end.wait(_LOOK_SECONDS):
                     pass
@@ -147,6 +143,14 @@ class Sender:
             raise self._errors[0]
         if self._halt.is_set():
             raise Stopped(0, None)
+
+    def _begun(self, track: Track, pieces: Gaps | StreamPieces) -> threading.Event:
+        """A thread at work; the event of its end."""
+        end = threading.Event()
+        threading.Thread(
+            target=self._work, args=(track, pieces, end), name="resumable-client", daemon=True
+        ).start()
+        return end
 
     def _work(self, track: Track, pieces: Gaps | StreamPieces, end: threading.Event) -> None:
         try:
@@ -177,6 +181,11 @@ class Sender:
                 else:
                     at = self._send(track, piece, at, size)
                 doubt = False
+            except Refused as refused:
+                # Somebody on the way, a proxy perhaps, takes less at once than the server says.
+                asked = size.end_of(at, piece.end) - at
+                if refused.status != 413 or not size.refused(asked):
+                    raise
             except Trouble as trouble:
                 doubt = True
                 persistence.failed(trouble)
@@ -185,30 +194,29 @@ class Sender:
 
     def _send(self, track: Track, piece: Piece, start: int, size: ChunkSize) -> int:
         began, flow = time.monotonic(), Flow(self._meter, self._manner.limit, self._halt)
-        digest, at = self._digest(piece, start), start
+        end = size.end_of(start, piece.end)
+        digest, at = self._digest(piece, start, end), start
         try:
-            blocks = flow.of(piece.source.blocks(start, piece.end))
-            said = self._journey.send(track, start, piece.end, blocks, digest)
-            if not start < said <= piece.end:
-                raise Trouble(
-                    f"Of {start:,} to {piece.end:,} the server has {said:,}.", answered=True
-                )
+            blocks = flow.of(piece.source.blocks(start, end))
+            said = self._journey.send(track, start, end, blocks, digest)
+            if not start < said <= end:
+                raise Trouble(f"Of {start:,} to {end:,} the server has {said:,}.", answered=True)
             at = said
         finally:
             self._meter.settled(flow.sent, at - start)
         size.took(at - start, time.monotonic() - began)
         return at
 
-    def _digest(self, piece: Piece, start: int) -> bytes | None:
+    def _digest(self, piece: Piece, start: int, end: int) -> bytes | None:
         if self._manner.checksum is None:
             return None
-        return sum_of(self._manner.checksum, piece.source, start, piece.end)
+        return sum_of(self._manner.checksum, piece.source, start, end)
 
 
 class Flow:
     """Blocks on their way into one request: counted, at the speed that is allowed."""
 
-    def __init__(self, meter: Meter, limit: RateLimit, halt: threading.Event) -> None:
+    def __init__(self, meter: Meter, limit: RateLimit, halt: Halt) -> None:
         self._meter = meter
         self._limit = limit
         self._halt = halt

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -49,20 +51,19 @@ class FileSource:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        try:
+        with _readable(self.path):
             self._file = open(self.path, "rb")  # noqa: SIM115 (closed by close)
-        except OSError as error:
-            raise ClientError(f"Cannot read {self.path}: {error.strerror}.") from None
-        stat = os.fstat(self._file.fileno())
-        self.size = stat.st_size
-        self._seen = _seen(stat)
+        known = os.fstat(self._file.fileno())
+        self.size = known.st_size
+        self._seen = _seen(known)
         self.identity = Identity(
-            os.path.realpath(self.path), stat.st_size, stat.st_mtime_ns, self._ends()
+            os.path.realpath(self.path), known.st_size, known.st_mtime_ns, self._ends()
         )
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
-            block = os.pread(self._file.fileno(), min(BLOCK, end - start), start)
+            with _readable(self.path):
+                block = os.pread(self._file.fileno(), min(BLOCK, end - start), start)
             if not block:
                 raise Changed(f"{self.path} became shorter while it was sent.")
             start += len(block)
@@ -148,13 +149,39 @@ class Stream:
         return bytes(gathered)
 
 
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[FileSource | Stream]:
+    """A regular file, or the stream behind a pipe's or a device's name."""
+    with _readable(path):
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    if regular:
+        with closing(FileSource(path)) as source:
+            yield source
+        return
+    with _readable(path):
+        file = open(path, "rb")  # noqa: SIM115 (closed below)
+    with file:
+        yield Stream(file)
+
+
+@contextmanager
+def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ClientError(f"Cannot read {os.fspath(path)}: {reason}.") from None
+
+
 def source_of(file: BinaryIO) -> SeekableSource | Stream:
-    """A file object by what it can do."""
+    """A file object by what it can do. Raises TypeError for one of text."""
+    if isinstance(file, io.TextIOBase):
+        raise TypeError("The file must be opened in binary mode.")
     with suppress(OSError, AttributeError):
         if file.seekable():
             return SeekableSource(file)
     return Stream(file)
 
 
-def _seen(stat: os.stat_result) -> tuple[int, int]:
-    return stat.st_size, stat.st_mtime_ns
+def _seen(known: os.stat_result) -> tuple[int, int]:
+    return known.st_size, known.st_mtime_ns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import mimetypes
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,6 +22,7 @@ class TusLine:
     """A tus server whose endpoint answered OPTIONS with `offer`."""
 
     protocol = "tus"
+    fixes_wishes = True
 
     def __init__(self, transport: Transport, offer: Answer) -> None:
         self._transport = transport
@@ -36,15 +36,14 @@ class TusLine:
         self._check(wish, length)
         if length is None or "concatenation" not in self._extensions:
             parts = 1
-        journey = TusJourney(self._transport, self._endpoint, {"tracks": []}, wish, length)
-        journey.create(parts)
-        return journey
+        state: dict[str, Any] = {"tracks": []}
+        return TusJourney(self._transport, self._endpoint, state, wish, length, parts)
 
     def go_on(
         self, state: dict[str, Any], wish: Wish, length: int | None, parts: int
     ) -> TusJourney:
         self._check(wish, length)
-        return TusJourney(self._transport, self._endpoint, state, wish, length)
+        return TusJourney(self._transport, self._endpoint, state, wish, length, 0)
 
     def _check(self, wish: Wish, length: int | None) -> None:
         if "creation" not in self._extensions:
@@ -65,7 +64,7 @@ def find_tus(transport: Transport) -> TusLine | None:
     """tus at the endpoint, where it answers OPTIONS as a tus server does."""
     try:
         offer = transport.ask("OPTIONS", transport.endpoint, follow=True)
-    except (Forgotten, Refused):
+    except Forgotten:
         return None
     versions = (*offer.list("Tus-Version"), *offer.list("Tus-Resumable"))
     return TusLine(transport, offer) if "1.0.0" in versions else None
@@ -81,23 +80,28 @@ class TusJourney:
         state: dict[str, Any],
         wish: Wish,
         length: int | None,
+        parts: int,
     ) -> None:
         self._transport = transport
         self._endpoint = endpoint
         self._wish = wish
         self._length = length
+        self._parts = parts and max(1, min(parts, (length or 0) // _LEAST_PART))
         self.state = state
 
-    def create(self, parts: int) -> None:
-        """The upload, or so many partial ones of about the same size."""
-        if self._length is None:
+    def create(self) -> None:
+        """The upload, or partial ones of about the same size."""
+        if self._parts and self._length is None:
             self._add(0, None, {"Upload-Defer-Length": "1", **self._metadata()})
             return
-        parts = max(1, min(parts, self._length // _LEAST_PART))
-        borders = [self._length * number // parts for number in range(parts + 1)]
-        for start, end in itertools.pairwise(borders):
-            partial = {"Upload-Concat": "partial"} if parts > 1 else self._metadata()
+        made = len(self.state["tracks"])
+        for number in range(made, self._parts):
+            start, end = self._border(number), self._border(number + 1)
+            partial = {"Upload-Concat": "partial"} if self._parts > 1 else self._metadata()
             self._add(start, end, {"Upload-Length": str(end - start), **partial})
+
+    def _border(self, number: int) -> int:
+        return (self._length or 0) * number // self._parts
 
     def tracks(self) -> list[Track]:
         found = []
@@ -123,6 +127,8 @@ class TusJourney:
             # Servers have been seen that ask for it again, as tus-js-client does it.
             headers["Upload-Concat"] = "partial"
         answer = self._ask("PATCH", there["url"], headers, blocks)
+        if "Upload-Offset" not in answer.headers:
+            return self.arrived(track, start, end)
         return int(there["start"] + answer.number("Upload-Offset"))
 
     def arrived(self, track: Track, start: int, end: int) -> int:
@@ -190,7 +196,8 @@ class TusJourney:
         believed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         pairs = {"filename": name, "filetype": believed, **self._wish.metadata}
         words = [
-            f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items()
+            f"{key} {base64.b64encode(value.encode('utf-8', 'replace')).decode()}"
+            for key, value in pairs.items()
         ]
         return {"Upload-Metadata": ",".join(words)}
 

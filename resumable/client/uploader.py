@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,8 @@ from typing import Any, BinaryIO
 import httpx
 
 from resumable.client.chunk_line import list_recordings
-from resumable.client.errors import ClientError, Forgotten, Stopped
+from resumable.client.errors import ClientError, Forgotten, Refused, Stopped
+from resumable.client.halt import Halt
 from resumable.client.lines import Done, Journey, Line, safe
 from resumable.client.memory import Entry, Memory, Remembered
 from resumable.client.model import Listener, Retry, Uploaded, Wish
@@ -24,9 +26,18 @@ from resumable.client.persistence import Persistence
 from resumable.client.protocols import Protocol, find
 from resumable.client.run import Run
 from resumable.client.sending import Manner
-from resumable.client.source import FileSource, Identity, Stream, source_of
-from resumable.client.transport import Transport, without_userinfo
+from resumable.client.source import (
+    FileSource,
+    Identity,
+    SeekableSource,
+    Stream,
+    opened,
+    source_of,
+)
+from resumable.client.transport import Transport
 from resumable.digests import HASHERS
+
+_UNWRITABLE = "The folder of unfinished uploads cannot be written:"
 
 
 class Uploader:
@@ -66,9 +77,11 @@ class Uploader:
         ):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}.")
+        if protocol not in ("auto", "tus", "chunks"):
+            raise ValueError(f"protocol is auto, tus or chunks, not {protocol}.")
         self._transport = Transport(endpoint, headers=headers, client=client)
-        self._shown = without_userinfo(endpoint)
-        self._protocol = protocol
+        self._shown = self._transport.endpoint
+        self._protocol: Protocol = protocol
         self._parts = parts
         if checksum is not None and checksum not in HASHERS:
             raise ValueError(f"checksum knows {', '.join(HASHERS)}, not {checksum}.")
@@ -76,8 +89,7 @@ class Uploader:
         self._memory = Memory(None if memory is None else Path(memory))
         self._line: Line | None = None
         self._looking = threading.Lock()
-        self._halts: set[threading.Event] = set()
-        self._stopped = False
+        self._halt = Halt()
 
     def __enter__(self) -> Uploader:
         return self
@@ -95,10 +107,11 @@ class Uploader:
         self._transport.close()
 
     def stop(self) -> None:
-        """End everything that goes on, with `Stopped`; from another thread or a signal handler."""
-        self._stopped = True
-        for halt in tuple(self._halts):
-            halt.set()
+        """End everything that goes on, and all that is asked for later, with `Stopped`.
+
+        From another thread or a signal handler.
+        """
+        self._halt.set()
 
     # ------------------------------------------------------------ uploading
 
@@ -132,19 +145,18 @@ class Uploader:
     def cancel(self, path: str | os.PathLike[str]) -> bool:
         """Delete what was uploaded of the file, here and there; False: nothing was unfinished."""
         real = os.path.realpath(path)
-        with self._memory.of(real, self._shown) as entry:
-            known = entry.read()
-            if known is None or known.url is not None:
-                return False
+        found = [known for known in self.unfinished() if known.identity.path == real]
+        for known in found:
             self.delete(known)
-        return True
+        return bool(found)
 
     def delete(self, known: Remembered) -> None:
-        """Delete an unfinished upload on the server and forget it."""
-        journey = self._journey(known)
-        with suppress(Forgotten):
-            self._persistence().insist(journey.cancel)
-        self._memory.forget(known)
+        """Delete an unfinished upload on the server and forget it. Raises `InUse`."""
+        with self._entry(known) as entry:
+            journey = self._journey(known)
+            with suppress(Forgotten):
+                self._persistence().insist(journey.cancel)
+            entry.forget()
 
     def unfinished(self) -> Iterator[Remembered]:
         """What was begun from here to this endpoint, by any process of this user."""
@@ -164,9 +176,12 @@ class Uploader:
         return self._persistence().insist(partial(list_recordings, self._transport))
 
     def forget(self, path: str | os.PathLike[str]) -> None:
-        """Remember nothing of the file; the server is not asked."""
-        with self._memory.of(os.path.realpath(path), self._shown) as entry:
-            entry.forget()
+        """Remember nothing of the file; the server is not asked. Raises `InUse`."""
+        real = os.path.realpath(path)
+        for known in self._memory.each(self._shown):
+            if known.identity.path == real:
+                with self._entry(known) as entry:
+                    entry.forget()
 
     # ------------------------------------------------------------ one file
 
@@ -178,34 +193,87 @@ class Uploader:
         wait: bool,
         keep: bool,
     ) -> Uploaded:
-        with ExitStack() as stack:
-            source = stack.enter_context(closing(FileSource(path)))
-            entry = stack.enter_context(self._memory.of(source.identity.path, self._shown))
-            meter = Meter(wish.filename, source.size, listener)
-            known = entry.read()
+        with opened(path) as source:
+            if isinstance(source, Stream):
+                return self._upload_source(source, wish, listener, wait)
+            real = source.identity.path
+            with self._memory.of(real, self._shown, wish.filename) as entry:
+                meter = Meter(wish.filename, source.size, listener)
+                if not entry.lasting:
+                    meter.note(f"{_UNWRITABLE} {path} could not be gone on with later.")
+                return self._upload_file(source, entry, wish, meter, wait, keep)
+
+    def _upload_file(
+        self, source: FileSource, entry: Entry, wish: Wish, meter: Meter, wait: bool, keep: bool
+    ) -> Uploaded:
+        known = entry.read()
+        with self._running(meter):
+            run = self._run(meter, wish)
             if known is not None and known.identity != source.identity:
-                meter.note(f"{path} has changed since its upload began: it begins anew.")
+                meter.note(f"{source.path} has changed since its upload began: it begins anew.")
+                self._let_go(known)
                 known = None
             if known is not None and known.url is not None:
-                return _already(known, wish)
-            with self._running(meter) as halt:
-                run = self._run(meter, halt, wish)
-                state = known.line if known and known.protocol == run.protocol else None
-                done = run.file(source, state, partial(self._remember, entry, source.identity))
-                if keep:
-                    entry.keep(self._known(source.identity, run.protocol, {}, done))
-                else:
-                    entry.forget()
-                return run.uploaded(done, source.size, wait)
+                done = self._done_before(known, wish) if keep or wait else None
+                if done is not None:
+                    return self._ended(entry, run, done, source, wait, keep, already=True)
+                known = None
+            if known is not None and not run.goes_on_with(known):
+                meter.note(f"{source.path} was begun with other wishes: it begins anew.")
+                self._let_go(known)
+                known = None
+            state = None if known is None else known.line
+            remember = partial(self._remember, entry, source.identity, wish)
+            done = run.file(source, state, remember)
+            return self._ended(entry, run, done, source, wait, keep, already=False)
+
+    def _ended(
+        self,
+        entry: Entry,
+        run: Run,
+        done: Done,
+        source: FileSource,
+        wait: bool,
+        keep: bool,
+        *,
+        already: bool,
+    ) -> Uploaded:
+        """What is finished is known until its processing has been waited for."""
+        if keep or wait:
+            entry.keep(self._known(source.identity, run.protocol, run.wish, {}, done))
+        uploaded = run.uploaded(done, source.size, wait)
+        if not keep:
+            entry.forget()
+        return replace(uploaded, already=already)
+
+    def _done_before(self, known: Remembered, wish: Wish) -> Done | None:
+        """The file of an earlier run, where it is still there and all was wished alike."""
+        assert known.url is not None
+        if known.wish != _as_asked(wish):
+            return None
+        headers = {"Tus-Resumable": "1.0.0"} if known.protocol == "tus" else {}
+        ask = partial(self._transport.ask, "HEAD", known.url, headers=headers)
+        try:
+            self._persistence().insist(ask)
+        except Forgotten:
+            return None
+        except Refused:
+            # Not everybody lets their files be asked for.
+            pass
+        return Done(known.url, known.answer)
 
     def _upload_object(
         self, file: BinaryIO, wish: Wish, listener: Listener | None, wait: bool
     ) -> Uploaded:
-        source = source_of(file)
+        return self._upload_source(source_of(file), wish, listener, wait)
+
+    def _upload_source(
+        self, source: SeekableSource | Stream, wish: Wish, listener: Listener | None, wait: bool
+    ) -> Uploaded:
         length = None if isinstance(source, Stream) else source.size
         meter = Meter(wish.filename, length, listener)
-        with self._running(meter) as halt:
-            run = self._run(meter, halt, wish)
+        with self._running(meter):
+            run = self._run(meter, wish)
             if isinstance(source, Stream):
                 length, done = run.stream(source)
             else:
@@ -213,23 +281,18 @@ class Uploader:
             return run.uploaded(done, length, wait)
 
     @contextmanager
-    def _running(self, meter: Meter) -> Iterator[threading.Event]:
-        """The event that stops it; whatever was stopped says how far it had come."""
-        halt = threading.Event()
-        self._halts.add(halt)
+    def _running(self, meter: Meter) -> Iterator[None]:
+        """Whatever is stopped says how far it had come."""
         try:
-            if self._stopped:
+            if self._halt.is_set():
                 raise Stopped(0, None)
-            yield halt
+            yield
         except Stopped:
             raise Stopped(meter.now.acknowledged, meter.now.length) from None
-        finally:
-            self._halts.discard(halt)
 
-    def _run(self, meter: Meter, halt: threading.Event, wish: Wish) -> Run:
-        persistence = Persistence(self._manner.retry, meter, halt)
-        line = self._found(persistence)
-        return Run(self._transport, line, self._manner, meter, halt, self._parts, wish)
+    def _run(self, meter: Meter, wish: Wish) -> Run:
+        line = self._found(Persistence(self._manner.retry, meter, self._halt))
+        return Run(self._transport, line, self._manner, meter, self._halt, self._parts, wish)
 
     def _found(self, persistence: Persistence) -> Line:
         """The protocol at the endpoint, looked for once."""
@@ -239,42 +302,64 @@ class Uploader:
             return self._line
 
     def _remember(
-        self, entry: Entry, identity: Identity, protocol: str, line: dict[str, Any]
+        self, entry: Entry, identity: Identity, wish: Wish, protocol: str, line: dict[str, Any]
     ) -> None:
-        entry.keep(self._known(identity, protocol, line, None))
+        entry.keep(self._known(identity, protocol, wish, line, None))
 
     def _known(
-        self, identity: Identity, protocol: str, line: dict[str, Any], done: Done | None
+        self,
+        identity: Identity,
+        protocol: str,
+        wish: Wish,
+        line: dict[str, Any],
+        done: Done | None,
     ) -> Remembered:
-        url, answer = (None, {}) if done is None else (done.url, dict(done.answer))
-        return Remembered(identity, self._shown, protocol, line, time.time(), url, answer)
+        return Remembered(
+            identity,
+            self._shown,
+            protocol,
+            wish.filename,
+            _as_asked(wish),
+            line,
+            time.time(),
+            None if done is None else done.url,
+            {} if done is None else dict(done.answer),
+        )
+
+    def _let_go(self, known: Remembered) -> None:
+        """What nobody will go on with need not lie on the server; a try is enough."""
+        with suppress(ClientError):
+            if known.url is None:
+                self._journey(known).cancel()
 
     # ------------------------------------------------------------ what was begun earlier
 
     def _journey(self, known: Remembered) -> Journey:
-        meter = Meter(known.identity.path, known.identity.size, None)
-        line = self._found(Persistence(self._manner.retry, meter, threading.Event()))
+        line = self._found(self._persistence())
         if line.protocol != known.protocol:
             raise ClientError(
                 f"{known.identity.path} was begun by {known.protocol}, which is not there."
             )
-        wish = Wish(os.path.basename(known.identity.path))
+        wish = Wish(known.filename)
         return line.go_on(known.line, wish, known.identity.size, self._parts)
 
     def _persistence(self) -> Persistence:
-        return Persistence(self._manner.retry, Meter("", None, None), threading.Event())
+        return Persistence(self._manner.retry, Meter("", None, None), self._halt)
+
+    def _entry(self, known: Remembered) -> AbstractContextManager[Entry]:
+        return self._memory.of(known.identity.path, self._shown, known.filename)
 
     def _wish(
         self, filename: str, metadata: Mapping[str, str] | None, options: Mapping[str, Any] | None
     ) -> Wish:
-        return Wish(filename, dict(metadata or {}), dict(options or {}), self._manner.checksum)
+        told = dict(metadata or {})
+        if not all(isinstance(text, str) for pair in told.items() for text in pair):
+            raise ValueError("metadata are texts by name.")
+        return Wish(filename, told, dict(options or {}), self._manner.checksum)
 
 
-def _already(known: Remembered, wish: Wish) -> Uploaded:
-    assert known.url is not None
-    return Uploaded(
-        known.url, known.identity.size, wish.filename, known.protocol, known.answer, already=True
-    )
+def _as_asked(wish: Wish) -> dict[str, Any]:
+    return {"metadata": dict(wish.metadata), "options": dict(wish.options)}
 
 
 def _name_of(file: BinaryIO) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: nothing is swept
+    fcntl = None  # type: ignore[assignment]
 
 _PREFIX = "resumable-job-"
 
@@ -35,6 +39,8 @@ def sweep_scratch(home: Path) -> int:
 
     The system gives back the lock of a process that dies, so nothing is asked but the lock.
     """
+    if fcntl is None:
+        return 0
     return sum(_removed(folder) for folder in home.glob(f"{_PREFIX}*"))
 
 
@@ -66,6 +72,8 @@ def _locked(folder: Path) -> int | None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
+    if fcntl is None:
+        return descriptor
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +16,13 @@ import pytest
 
 from resumable.client import Refused, Retry, Stopped, Unreachable, Uploader
 from resumable.client.errors import Forgotten, Trouble
+from resumable.client.halt import Halt
 from resumable.client.memory import Memory, Remembered
 from resumable.client.model import KIB, MIB, Phase, Progress
 from resumable.client.pace import ChunkSize, Meter, RateLimit
+from resumable.client.persistence import Persistence
 from resumable.client.source import Identity
-from resumable.client.transport import Transport, without_userinfo
+from resumable.client.transport import Transport, shown, without_userinfo
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -139,15 +143,98 @@ def test_secrets_are_for_the_endpoint_alone() -> None:
         ("https://else.example/1", "https://else.example/1"),
         # A server behind a TLS proxy that knows nothing of it.
         ("http://up.example/files/1", "https://up.example/files/1"),
-        ("http://up.example:8080/files/1", "http://up.example:8080/files/1"),
     ],
 )
 def test_where_an_upload_is(location: str, place: str) -> None:
     assert transport(answer(200)).place(location, "https://up.example/files/") == place
 
 
+@pytest.mark.parametrize("location", ["http://up.example:8080/1", "http://else.example/1"])
+def test_nothing_goes_on_in_plain_text(location: str) -> None:
+    with pytest.raises(Refused, match="is not safe"):
+        transport(answer(200)).place(location, "https://up.example/files/")
+
+
+def test_secrets_do_not_follow_to_another_server() -> None:
+    seen: list[tuple[str, str, str | None]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append((request.method, request.url.host, request.headers.get("x-key")))
+        if request.url.host == "up.example":
+            return httpx.Response(303, headers={"Location": "https://elsewhere.example/"})
+        return httpx.Response(204)
+
+    asked = transport(handler, headers={"X-Key": "k"})
+    asked.ask("OPTIONS", "https://up.example/files/", follow=True)
+    assert seen == [("OPTIONS", "up.example", "k"), ("OPTIONS", "elsewhere.example", None)]
+
+
+def test_a_ring_of_redirects_ends() -> None:
+    with pytest.raises(Refused, match="without end"):
+        transport(answer(307, Location="/files/")).ask(
+            "GET", "https://up.example/files/", follow=True
+        )
+
+
+def test_passwords_are_meant_as_they_were_encoded() -> None:
+    seen: list[str | None] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("authorization"))
+        return httpx.Response(204)
+
+    asked = transport(handler, "https://me:p%40ss@up.example/")
+    asked.ask("GET", asked.endpoint)
+    assert asked.endpoint == "https://up.example/"
+    assert seen == ["Basic bWU6cEBzcw=="]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X N": "b"}, {"X-N": "a\nb"}, {"X-N": "é"}, {"": "b"}], ids=repr
+)
+def test_headers_that_cannot_be_sent(headers: dict[str, str]) -> None:
+    with pytest.raises(Refused, match="is no header"):
+        transport(answer(200), headers=headers)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:99999/", "http://[::1/", "http://h:x/", "ftp://h/", "h"]
+)
+def test_addresses_that_are_none(address: str) -> None:
+    with pytest.raises(Refused):
+        transport(answer(200), address)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx.UnsupportedProtocol("ftp"), Refused),
+        (httpx.LocalProtocolError("Illegal header value"), Refused),
+        (httpx.DecodingError("bad gzip"), Trouble),
+        (httpx.ReadTimeout("late"), Trouble),
+        (httpx.ConnectError("refused"), Trouble),
+    ],
+    ids=repr,
+)
+def test_what_no_other_try_mends(error: httpx.RequestError, kind: type[Exception]) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(kind):
+        transport(handler).ask("GET", "https://up.example/")
+
+
+def test_a_certificate_that_is_not_trusted() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no") from ssl.SSLCertVerificationError("self-signed")
+
+    with pytest.raises(Refused, match="cannot be asked"):
+        transport(handler).ask("GET", "https://up.example/")
+
+
 def test_addresses_are_shown_without_passwords() -> None:
     assert without_userinfo("https://a:b@h:1/x?y") == "https://h:1/x?y"
+    assert shown("https://a:b@h:1/x?key=y") == "https://h:1/x"
 
 
 # ---------------------------------------------------------------- how large the next chunk is
@@ -188,6 +275,12 @@ def test_the_server_has_the_last_word(fixed: int | None) -> None:
     assert size.end_of(0, None) == MIB
 
 
+def test_chunks_grow_though_parts_are_odd() -> None:
+    size = ChunkSize(wished=8 * MIB, part=5 * MIB)
+    size.took(5 * MIB, 0.1)
+    assert size.end_of(0, None) == 15 * MIB
+
+
 def test_what_the_caller_wants_stays() -> None:
     size = ChunkSize(fixed=300 * KIB, part=256 * KIB)
     size.took(300 * KIB, 0.1)
@@ -198,7 +291,7 @@ def test_what_the_caller_wants_stays() -> None:
 
 
 def test_a_rate_limit_is_shared_and_can_be_stopped() -> None:
-    limit, stop = RateLimit(1000), threading.Event()
+    limit, stop = RateLimit(1000), Halt()
     began = time.monotonic()
     threads = [threading.Thread(target=limit.take, args=(100, stop)) for _ in range(4)]
     for thread in threads:
@@ -235,8 +328,10 @@ def test_waits_double_up_to_a_limit() -> None:
 
 def test_what_is_torn_or_foreign_is_nothing(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
-    known = Remembered(Identity("/a", 1, 2, "x"), "https://up.example/", "tus", {}, time.time())
-    with memory.of("/a", "https://up.example/") as entry:
+    known = Remembered(
+        Identity("/a", 1, 2, "x"), "https://up.example/", "tus", "a", {}, {}, time.time()
+    )
+    with memory.of("/a", "https://up.example/", "a") as entry:
         assert entry.read() is None
         entry.keep(known)
         assert entry.read() == known
@@ -251,11 +346,82 @@ def test_what_is_torn_or_foreign_is_nothing(tmp_path: Path) -> None:
 
 def test_what_is_too_old_goes(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
-    known = Remembered(Identity("/a", 1, 2, "x"), "https://up.example/", "tus", {}, 1.0)
-    with memory.of("/a", "https://up.example/") as entry:
+    known = Remembered(Identity("/a", 1, 2, "x"), "https://up.example/", "tus", "a", {}, {}, 1.0)
+    with memory.of("/a", "https://up.example/", "a") as entry:
         entry.keep(known)
+    (kept,) = tmp_path.iterdir()
+    left = tmp_path / "left.lock"
+    left.touch()
+    for file in (kept, left):
+        os.utime(file, (1, 1))
     assert list(memory.each()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    known = Remembered(Identity("/a", 1, 2, "x"), "https://up.example/", "tus", "a", {}, {}, 1.0)
+    with Memory(blocked / "below").of("/a", "https://up.example/", "a") as entry:
+        assert not entry.lasting
+        assert not entry.keep(known)
+        assert entry.read() is None
+        entry.forget()
+
+
+# ---------------------------------------------------------------- when to give up
+
+
+class Clock:
+    """Time that passes only while somebody waits."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def persistence(**settings: Any) -> tuple[Persistence, Meter]:
+    meter = Meter("a", 100, None)
+    return Persistence(Retry(**settings), meter, Halt()), meter
+
+
+def test_the_patience_begins_with_the_first_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    persistent, meter = persistence(patience=10.0, first=1.0, most=1.0)
+    clock.now += 1000
+    persistent.failed(Trouble("gone"))
+    clock.now += 9
+    # Another thread's bytes move.
+    meter.sent(1)
+    clock.now += 9
+    persistent.failed(Trouble("gone"))
+    clock.now += 10
+    with pytest.raises(Unreachable, match="Nothing moved"):
+        persistent.failed(Trouble("gone"))
+
+
+def test_the_last_try_comes_when_the_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    persistent, _ = persistence(patience=10.0)
+    persistent.failed(Trouble("busy", wait=600.0))
+    assert clock.now == pytest.approx(1010.0)
+    with pytest.raises(Unreachable):
+        persistent.failed(Trouble("busy"))
+
+
+def test_refused_connections_are_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    persistent, _ = persistence(attempts=3, first=0.0, most=0.0)
+    for _ in range(20):
+        persistent.failed(Trouble("Nobody answers."))
+    persistent.failed(Trouble("502", answered=True))
+    persistent.failed(Trouble("502", answered=True))
+    with pytest.raises(Unreachable, match="That was try 3"):
+        persistent.failed(Trouble("502", answered=True))
 
 
 # ---------------------------------------------------------------- servers that are odd
@@ -264,11 +430,21 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
 class TusServer:
     """One that keeps an upload in memory; `take` bytes of each PATCH, whatever arrives."""
 
-    def __init__(self, *, take: int = 10**9, forget: bool = False, extensions: str = "creation"):
+    def __init__(
+        self,
+        *,
+        take: int = 10**9,
+        forget: bool = False,
+        extensions: str = "creation",
+        silent: bool = False,
+        most: int = 10**9,
+    ):
         self.data = b""
         self._take = take
         self._forget = forget
         self._extensions = extensions
+        self._silent = silent
+        self._most = most
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "OPTIONS":
@@ -277,7 +453,11 @@ class TusServer:
         if request.method == "POST":
             return httpx.Response(201, headers={"Location": "/files/1"})
         if request.method == "PATCH":
+            if int(request.headers["Content-Length"]) > self._most:
+                return httpx.Response(413, html="<h1>nginx</h1>")
             self.data += request.read()[: self._take]
+            if self._silent:
+                return httpx.Response(204)
         if request.method == "HEAD" and self._forget:
             return httpx.Response(404)
         if request.method == "GET":
@@ -309,6 +489,48 @@ def test_a_server_that_takes_nothing(tmp_path: Path) -> None:
         odd(TusServer(take=0), tmp_path).upload(path)
 
 
+def test_a_server_that_does_not_say_how_far_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100)
+    server = TusServer(silent=True)
+    odd(server, tmp_path).upload(path)
+    assert server.data == path.read_bytes()
+
+
+def test_a_proxy_that_takes_less_at_once_than_the_server_says(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(5 * MIB))
+    server = TusServer(most=MIB)
+    odd(server, tmp_path).upload(path)
+    assert server.data == path.read_bytes()
+    with pytest.raises(Refused, match="413"):
+        odd(TusServer(most=100 * KIB), tmp_path).upload(path, filename="other")
+
+
+@pytest.mark.parametrize("said", [0, -1, "8", True, 1.5])
+def test_a_size_that_is_none(tmp_path: Path, said: Any) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"chunkSize": said})
+
+    client = httpx.Client(transport=httpx.MockTransport(handler))
+    uploader = Uploader("https://up.example/", memory=tmp_path / "memory", client=client)
+    with pytest.raises(Refused, match="which is no size"):
+        uploader.upload(path)
+
+
+def test_keys_that_are_wanted_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    client = httpx.Client(transport=httpx.MockTransport(answer(401, {"error": "Who are you?"})))
+    uploader = Uploader("https://up.example/", memory=tmp_path / "memory", client=client)
+    with pytest.raises(Refused, match="Who are you") as refused:
+        uploader.upload(path)
+    assert refused.value.status == 401
+
+
 def test_a_server_that_forgets_at_once(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100)
@@ -332,6 +554,7 @@ def test_what_a_tus_server_cannot(tmp_path: Path) -> None:
         ({"chunk_size": 0}, "chunk_size must be at least 1"),
         ({"limit_rate": -1}, "limit_rate must be at least 1"),
         ({"checksum": "crc99"}, "checksum knows"),
+        ({"protocol": "ftp"}, "protocol is auto, tus or chunks"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from resumable.stores.local import LocalStore
 from tests.clients.conftest import MakeFile
 from tests.clients.world import MIB, World
 from tests.conformance import peers
@@ -135,6 +136,83 @@ def test_a_file_that_fails_does_not_stop_the_others(
     assert "was finished before" in again.stderr
 
 
+def test_a_folder_with_links_and_what_is_no_file(world: World, run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "one").write_bytes(b"one")
+    (tmp_path / "outside").write_bytes(b"outside")
+    (folder / "link").symlink_to(tmp_path / "outside")
+    (folder / "inner").symlink_to(folder / "sub" / "one")
+    (folder / "gone").symlink_to("/nowhere")
+    (folder / "all").symlink_to(folder / "sub")
+    os.mkfifo(folder / "pipe")
+    done = run("upload", "-r", folder, world.server.url, "-m", "album=odd", code=1)
+    assert sorted(bytes_at(world, url) for url in done.stdout.split()) == [
+        b"one",
+        b"one",
+        b"outside",
+    ]
+    for name in ("gone", "all", "pipe"):
+        assert f"{folder / name}: It is " in done.stderr
+    told = [one.metadata for one in world.everything() if one.metadata.get("album") == "odd"]
+    assert {one["relativePath"] for one in told} == {"odd/sub/one", "odd/link", "odd/inner"}
+
+
+def test_the_same_file_twice_is_one(world: World, run: Run, make_file: MakeFile) -> None:
+    file = make_file(100)
+    assert len(run("upload", file, file, world.server.url).stdout.split()) == 1
+
+
+def test_stdin_twice_or_not_at_all(run: Run) -> None:
+    assert "one stdin" in run("upload", "-", "-", "http://127.0.0.1:1/", code=2).stderr
+    closed = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m resumable upload - http://127.0.0.1:1/ <&-"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert (closed.returncode, "one stdin" in closed.stderr) == (2, True), closed.stderr
+
+
+def test_of_many_files_one_waits_for_a_server_that_is_gone(run: Run, make_file: MakeFile) -> None:
+    files = [make_file(size) for size in range(1, 7)]
+    began = time.monotonic()
+    done = run("upload", "-j1", "--patience", "3", *files, "http://127.0.0.1:1/", code=1)
+    assert time.monotonic() - began < 15
+    assert all(f"{file}: Nobody answers" in done.stderr for file in files)
+
+
+def test_secrets_of_the_address_are_not_shown(
+    world: World, run: Run, make_file: MakeFile, environment: dict[str, str]
+) -> None:
+    address = world.endpoint.replace("http://", "http://me:hidden@")
+    file = make_file(4 * MIB)
+    words: list[object] = ["upload", "--limit-rate", "1M", file, address]
+    _, out, err = interrupted(words, environment)
+    state = Path(environment["XDG_STATE_HOME"])
+    kept = [one.read_text() for one in state.rglob("*") if one.is_file()]
+    done = run(*words[:1], *words[3:])
+    assert "hidden" not in "".join((out, err, *kept, done.stdout, done.stderr))
+    assert kept
+    assert bytes_at(world, done.stdout) == file.read_bytes()
+
+
+def test_a_full_stdout(world: World, make_file: MakeFile) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "upload", str(make_file(10)), world.server.url],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_events_for_programs(world: World, run: Run, make_file: MakeFile) -> None:
     file = make_file(MIB)
     done = run("upload", "--json", file, "/nowhere/film", world.server.url, code=1)
@@ -240,7 +318,10 @@ def test_cancel_and_ls(
     assert "Name files, or say --all" in run("cancel", world.server.url, code=2).stderr
     assert f"{file}: deleted." in run("cancel", file, world.server.url).stderr
     assert "Nothing is unfinished" in run("cancel", "--all", world.server.url, code=1).stderr
-    assert "does not list its files" in run("ls", world.server.url, code=1).stderr
+    assert "does not list its files" in run("ls", world.server.url).stderr
+    interrupted(words, environment)
+    listed = run("ls", "-H", "X-Key: k", world.server.url)
+    assert str(file) in listed.stdout
 
 
 # ---------------------------------------------------------------- on a terminal
@@ -338,6 +419,28 @@ def test_wait_for_the_processing(run: Run, make_file: MakeFile, tmp_path: Path) 
     assert hashlib.sha256(file.read_bytes()).hexdigest() in json.dumps(last["job"]["facts"])
     phases = [json.loads(line).get("phase") for line in done.stdout.splitlines()]
     assert "processing" in phases
+
+
+def test_the_wait_for_the_processing_goes_on(
+    run: Run, make_file: MakeFile, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Nobody does the jobs at first; the file is not sent a second time."""
+    file = make_file(1000)
+    env = {"JOBS_ROOT": str(tmp_path / "data"), "JOBS_THREADS": "0"}
+    with run_server("gunicorn-gthread", "tests.clients.digesting_app:app", env=env) as server:
+        words: list[object] = ["upload", "--wait", "-o", "sha256=true", file, server.url]
+        code, out, _ = interrupted(words, environment)
+        assert (code, out) == (130, "")
+        port = server.port
+    env["JOBS_THREADS"] = "1"
+    with run_server(
+        "gunicorn-gthread", "tests.clients.digesting_app:app", env=env, port=port
+    ) as server:
+        done = run("upload", "--json", *words[1:])
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["already"], last["job"]["state"]) == (True, "done")
+    store = LocalStore(tmp_path / "data")
+    assert len([one for one in store.list_finished() if one.filename == file.name]) == 1
 
 
 # ---------------------------------------------------------------- servers of others

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 
 from resumable.client import (
     Changed,
+    ClientError,
     InUse,
     Phase,
     Progress,
@@ -266,7 +268,7 @@ def test_a_server_that_is_not_there_is_waited_for(
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/"
     seen: list[str] = []
     uploader = make_uploader(address, retry=Retry(patience=0.5, first=0.05, most=0.1))
-    with pytest.raises(Unreachable, match="No byte moved"):
+    with pytest.raises(Unreachable, match="Nothing moved"):
         uploader.upload(make_file(10), progress=lambda now: seen.append(now.note))
     assert any("Trying again in" in note for note in seen)
 
@@ -411,6 +413,189 @@ def test_an_upload_that_the_server_has_forgotten_begins_anew(
     check(world, uploaded, path.read_bytes())
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_upload_that_is_deleted_while_it_is_sent_begins_anew(
+    world: World, make_file: MakeFile, make_uploader: MakeUploader, protocol: str
+) -> None:
+    path = make_file(3 * MIB)
+    uploader = make_uploader(endpoint(world, protocol), limit_rate=4 * MIB)
+    notes: list[str] = []
+    deleted: list[int] = []
+
+    def listen(now: Progress) -> None:
+        notes.append(now.note)
+        if now.acknowledged >= MIB and not deleted:
+            (known,) = uploader.unfinished()
+            paths = [urlsplit(track["url"]).path for track in known.line.get("tracks", ())]
+            for gone in paths or [f"/upload-status/{known.line['id']}"]:
+                deleted.append(world.ask("DELETE", gone).status)
+
+    uploaded = uploader.upload(path, progress=listen)
+    assert set(deleted) == {204}
+    assert any("begins anew" in note for note in notes)
+    assert content(world, uploaded) == path.read_bytes()
+
+
+def test_a_server_that_comes_back_without_its_storage(
+    tmp_path: Path, make_file: MakeFile, make_uploader: MakeUploader
+) -> None:
+    """The id is unknown there, and is not to be filled from its middle on."""
+    path = make_file(4 * MIB)
+    with run_world(tmp_path / "first") as first:
+        port = first.server.port
+        uploader = make_uploader(first.server.url, limit_rate=2 * MIB, parts=1)
+        half = threading.Event()
+
+        def listen(now: Progress) -> None:
+            if now.acknowledged >= 2 * MIB:
+                half.set()
+
+        with Background(lambda: uploader.upload(path, progress=listen)) as upload:
+            assert half.wait(30)
+            first.server.kill()
+            with run_world(tmp_path / "second", port=port) as second:
+                check(second, upload.outcome(), path.read_bytes())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_a_batch_has_finished_is_left_out_while_it_is_there(
+    world: World, make_file: MakeFile, make_uploader: MakeUploader, protocol: str
+) -> None:
+    path = make_file(1000)
+    uploader = make_uploader(endpoint(world, protocol))
+    first = uploader.upload(path, keep=True)
+    again = uploader.upload(path, keep=True)
+    assert (first.already, again.already, again.url) == (False, True, first.url)
+    # Other wishes are another upload, and so is one that is no batch's.
+    other = uploader.upload(path, keep=True, metadata={"album": "3"})
+    assert not other.already
+    assert other.url != first.url
+    alone = uploader.upload(path)
+    assert not alone.already
+    last = uploader.upload(path, keep=True)
+    if protocol == "tus":
+        assert world.ask("DELETE", last.url).status == 204
+    else:
+        world.forget(last.url)
+    anew = uploader.upload(path, keep=True)
+    assert not anew.already
+    check(world, anew, path.read_bytes())
+
+
+def test_other_wishes_for_a_tus_upload_that_is_unfinished(
+    world: World, make_file: MakeFile, make_uploader: MakeUploader
+) -> None:
+    """Name and metadata were said at its beginning."""
+    path = make_file(3 * MIB)
+    stop_at(make_uploader(world.endpoint, limit_rate=8 * MIB, parts=1), path, MIB)
+    notes: list[str] = []
+    uploaded = make_uploader(world.endpoint).upload(
+        path, metadata={"album": "9"}, progress=lambda now: notes.append(now.note)
+    )
+    assert any("other wishes" in note for note in notes)
+    assert world.finished(uploaded.url).metadata["album"] == "9"
+
+
+def test_pipes_and_devices_by_name_are_streams(
+    world: World, make_uploader: MakeUploader, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(b"from a pipe"))
+    writer.start()
+    uploaded = make_uploader(world.server.url).upload(pipe)
+    writer.join()
+    check(world, uploaded, b"from a pipe")
+
+
+def test_a_stop_ends_a_request_without_answer(
+    make_file: MakeFile, make_uploader: MakeUploader
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        uploader = make_uploader(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        threading.Timer(0.5, uploader.stop).start()
+        began = time.monotonic()
+        with pytest.raises(Stopped):
+            uploader.upload(make_file(10))
+        assert time.monotonic() - began < 20
+        with pytest.raises(Stopped):
+            uploader.upload(make_file(10))
+
+
+def test_a_signal_handler_may_stop_it(world: World, make_file: MakeFile, tmp_path: Path) -> None:
+    """Again and again, in the middle of whatever the main thread waits for."""
+    script = (
+        "import signal, sys\n"
+        "from resumable.client import Retry, Stopped, Unreachable, Uploader\n"
+        "retry = Retry(patience=60, first=0.001, most=0.001)\n"
+        "for n in range(40):\n"
+        "    uploader = Uploader('http://127.0.0.1:9/', retry=retry, memory=sys.argv[1])\n"
+        "    signal.signal(signal.SIGALRM, lambda *_: uploader.stop())\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.02 + n / 2000)\n"
+        "    try:\n"
+        "        uploader.upload(__file__ if '__file__' in globals() else sys.executable)\n"
+        "    except Stopped:\n"
+        "        print('stopped')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "memory")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout.splitlines() == ["stopped"] * 40, done.stderr
+
+
+def test_nobody_deletes_what_another_one_sends(
+    world: World, make_file: MakeFile, make_uploader: MakeUploader
+) -> None:
+    path = make_file(2 * MIB)
+    slow = make_uploader(world.server.url, limit_rate=MIB)
+    begun = threading.Event()
+
+    def listen(now: Progress) -> None:
+        if now.acknowledged:
+            begun.set()
+
+    with Background(lambda: slow.upload(path, progress=listen)) as first:
+        assert begun.wait(20)
+        with pytest.raises(InUse):
+            make_uploader(world.server.url).cancel(path)
+        check(world, first.outcome(), path.read_bytes())
+
+
+def test_a_memory_that_cannot_be_written_is_no_hindrance(
+    world: World, make_file: MakeFile, make_uploader: MakeUploader, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.touch()
+    path, notes = make_file(1000), []
+    uploader = make_uploader(world.server.url, memory=blocked / "below")
+    uploaded = uploader.upload(path, progress=lambda now: notes.append(now.note))
+    check(world, uploaded, path.read_bytes())
+    assert any("could not be gone on with" in note for note in notes)
+
+
+def test_what_is_no_file_of_bytes(world: World, make_uploader: MakeUploader) -> None:
+    uploader = make_uploader(world.server.url)
+    with pytest.raises(TypeError, match="binary"):
+        uploader.upload(io.StringIO("text"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="texts by name"):
+        uploader.upload(io.BytesIO(b"x"), metadata={"a": 3})  # type: ignore[dict-item]
+    with pytest.raises(ClientError, match="Is a directory"):
+        uploader.upload("/")
+
+
+def test_a_name_that_is_no_text(world: World, make_uploader: MakeUploader, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xff.bin"
+    with open(path, "wb") as file:
+        file.write(b"x")
+    for protocol in PROTOCOLS:
+        uploaded = make_uploader(endpoint(world, protocol)).upload(os.fsdecode(path))
+        check(world, uploaded, b"x")
+
+
 def test_an_answer_to_the_finish_that_got_lost(
     world: World, make_file: MakeFile, make_uploader: MakeUploader
 ) -> None:
@@ -442,7 +627,7 @@ def test_one_process_at_a_time(
     begun = threading.Event()
     with Background(lambda: slow.upload(path, progress=lambda now: begun.set())) as first:
         assert begun.wait(20)
-        with pytest.raises(InUse, match="Another process"):
+        with pytest.raises(InUse, match="Another upload"):
             make_uploader(world.server.url).upload(path)
         check(world, first.outcome(), path.read_bytes())
 

@@ -93,7 +93,7 @@ def test_forks_while_threads_are_in_the_middle_of_requests(ceph: StorageServer) 
     for thread in threads:
         thread.start()
     try:
-        for _ in range(10):
+        for _ in range(4):
             child = forking.Process(target=look, args=(store, answers))
             child.start()
             child.join(30)
