@@ -11,7 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/resumable demo --storage "$(STORAGE)" --bind "$(BIND)"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from resumable.client.errors import ClientError, Forgotten, Refused, Stopped
@@ -26,7 +27,7 @@ _STREAM_CHUNK = 4 * MIB
 # How long a server is asked, when all shall stop, what has arrived.
 _LAST_SECONDS = 3.0
 
-Remember = Callable[[str, dict[str, Any]], None]
+Remember = Callable[[dict[str, Any]], None]
 
 
 class Run:
@@ -93,9 +94,24 @@ class Run:
 
     def goes_on_with(self, known: Remembered) -> bool:
         """Whether what was begun then can become what is wished now."""
-        wish = {"metadata": dict(self.wish.metadata), "options": dict(self.wish.options)}
-        same = known.wish == wish or not self._line.fixes_wishes
+        same = known.wish == as_asked(self.wish) or not self._line.fixes_wishes
         return same and known.protocol == self.protocol
+
+    def journey(self, known: Remembered) -> Journey:
+        """What was begun then; raises `ClientError` where its protocol is not spoken here."""
+        if known.protocol != self.protocol:
+            raise ClientError(f"{known.identity.path} was begun by {known.protocol}.")
+        return self._line.go_on(known.line, self.wish, known.identity.size, self._parts)
+
+    def look(self, url: str, protocol: str) -> None:
+        """Ask whether a finished file is there. Raises `Forgotten`, `Refused`."""
+        headers = {"Tus-Resumable": "1.0.0"} if protocol == "tus" else {}
+        ask = partial(self._transport.ask, "HEAD", url, headers=headers)
+        self._persistence.insist(ask)
+
+    def note(self, sentence: str) -> None:
+        """Something that a person should know."""
+        self._meter.note(sentence)
 
     # ------------------------------------------------------------ steps
 
@@ -103,7 +119,7 @@ class Run:
         if state is None:
             journey = self._begin(source.size)
             self._persistence.insist(journey.create)
-            remember(self.protocol, journey.state)
+            remember(journey.state)
         else:
             journey = self._line.go_on(state, self.wish, source.size, self._parts)
         tracks = self._tracks(journey)
@@ -149,3 +165,8 @@ class Run:
             raise Refused(
                 f"The server takes at most {most:,} bytes; this has {size:,}.", status=413
             )
+
+
+def as_asked(wish: Wish) -> dict[str, Any]:
+    """What makes two uploads of a file different ones."""
+    return {"metadata": dict(wish.metadata), "options": dict(wish.options)}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +14,10 @@ from typing import Any, BinaryIO
 import httpx
 
 from resumable.client.chunk_line import list_recordings
-from resumable.client.errors import ClientError, Forgotten, Refused, Stopped
+from resumable.client.continuing import Continuation
+from resumable.client.errors import ClientError, Forgotten, Stopped
 from resumable.client.halt import Halt
-from resumable.client.lines import Done, Journey, Line, safe
+from resumable.client.lines import Journey, Line, safe
 from resumable.client.memory import Entry, Memory, Remembered
 from resumable.client.model import Listener, Retry, Uploaded, Wish
 from resumable.client.pace import Meter, RateLimit
@@ -27,8 +26,6 @@ from resumable.client.protocols import Protocol, find
 from resumable.client.run import Run
 from resumable.client.sending import Manner
 from resumable.client.source import (
-    FileSource,
-    Identity,
     SeekableSource,
     Stream,
     opened,
@@ -36,8 +33,6 @@ from resumable.client.source import (
 )
 from resumable.client.transport import Transport
 from resumable.digests import HASHERS
-
-_UNWRITABLE = "The folder of unfinished uploads cannot be written:"
 
 
 class Uploader:
@@ -199,68 +194,9 @@ class Uploader:
             real = source.identity.path
             with self._memory.of(real, self._shown, wish.filename) as entry:
                 meter = Meter(wish.filename, source.size, listener)
-                if not entry.lasting:
-                    meter.note(f"{_UNWRITABLE} {path} could not be gone on with later.")
-                return self._upload_file(source, entry, wish, meter, wait, keep)
-
-    def _upload_file(
-        self, source: FileSource, entry: Entry, wish: Wish, meter: Meter, wait: bool, keep: bool
-    ) -> Uploaded:
-        known = entry.read()
-        with self._running(meter):
-            run = self._run(meter, wish)
-            if known is not None and known.identity != source.identity:
-                meter.note(f"{source.path} has changed since its upload began: it begins anew.")
-                self._let_go(known)
-                known = None
-            if known is not None and known.url is not None:
-                done = self._done_before(known, wish) if keep or wait else None
-                if done is not None:
-                    return self._ended(entry, run, done, source, wait, keep, already=True)
-                known = None
-            if known is not None and not run.goes_on_with(known):
-                meter.note(f"{source.path} was begun with other wishes: it begins anew.")
-                self._let_go(known)
-                known = None
-            state = None if known is None else known.line
-            remember = partial(self._remember, entry, source.identity, wish)
-            done = run.file(source, state, remember)
-            return self._ended(entry, run, done, source, wait, keep, already=False)
-
-    def _ended(
-        self,
-        entry: Entry,
-        run: Run,
-        done: Done,
-        source: FileSource,
-        wait: bool,
-        keep: bool,
-        *,
-        already: bool,
-    ) -> Uploaded:
-        """What is finished is known until its processing has been waited for."""
-        if keep or wait:
-            entry.keep(self._known(source.identity, run.protocol, run.wish, {}, done))
-        uploaded = run.uploaded(done, source.size, wait)
-        if not keep:
-            entry.forget()
-        return replace(uploaded, already=already)
-
-    def _done_before(self, known: Remembered, wish: Wish) -> Done | None:
-        """The file of an earlier run, where it is still there and all was wished alike."""
-        assert known.url is not None
-        if known.wish != _as_asked(wish):
-            return None
-        headers = {"Tus-Resumable": "1.0.0"} if known.protocol == "tus" else {}
-        ask = partial(self._transport.ask, "HEAD", known.url, headers=headers)
-        try:
-            self._persistence().insist(ask)
-        except Forgotten:
-            return None
-        except Refused:
-            # Not everybody lets their files be asked for.
-            pass
-        return Done(known.url, known.answer)
+                with self._running(meter):
+                    run = self._run(meter, wish)
+                    return Continuation(run, source, entry, self._shown).upload(wait, keep)
 
     def _upload_object(
         self, file: BinaryIO, wish: Wish, listener: Listener | None, wait: bool
@@ -277,7 +213,7 @@ class Uploader:
             if isinstance(source, Stream):
                 length, done = run.stream(source)
             else:
-                length, done = source.size, run.file(source, None, lambda protocol, line: None)
+                length, done = source.size, run.file(source, None, lambda line: None)
             return run.uploaded(done, length, wait)
 
     @contextmanager
@@ -300,37 +236,6 @@ class Uploader:
             if self._line is None:
                 self._line = persistence.insist(lambda: find(self._transport, self._protocol))
             return self._line
-
-    def _remember(
-        self, entry: Entry, identity: Identity, wish: Wish, protocol: str, line: dict[str, Any]
-    ) -> None:
-        entry.keep(self._known(identity, protocol, wish, line, None))
-
-    def _known(
-        self,
-        identity: Identity,
-        protocol: str,
-        wish: Wish,
-        line: dict[str, Any],
-        done: Done | None,
-    ) -> Remembered:
-        return Remembered(
-            identity,
-            self._shown,
-            protocol,
-            wish.filename,
-            _as_asked(wish),
-            line,
-            time.time(),
-            None if done is None else done.url,
-            {} if done is None else dict(done.answer),
-        )
-
-    def _let_go(self, known: Remembered) -> None:
-        """What nobody will go on with need not lie on the server; a try is enough."""
-        with suppress(ClientError):
-            if known.url is None:
-                self._journey(known).cancel()
 
     # ------------------------------------------------------------ what was begun earlier
 
@@ -356,10 +261,6 @@ class Uploader:
         if not all(isinstance(text, str) for pair in told.items() for text in pair):
             raise ValueError("metadata are texts by name.")
         return Wish(filename, told, dict(options or {}), self._manner.checksum)
-
-
-def _as_asked(wish: Wish) -> dict[str, Any]:
-    return {"metadata": dict(wish.metadata), "options": dict(wish.options)}
 
 
 def _name_of(file: BinaryIO) -> str:
