@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from resumable import downloads, streaming
-from resumable.body import Body, empty_body
+from resumable.body import Body
 from resumable.cors import Cors
 from resumable.engine import Engine
 from resumable.errors import BadRequest, Broken, MethodNotAllowed, TooLarge, UploadError
@@ -80,7 +80,8 @@ class Handler:
         `outline` is the request as far as it can be told unchecked: method, path, headers.
         """
         bodiless = outline.method == "HEAD"
-        body, outline = empty_body(), dialect.meant(outline)
+        body: Body | None = None
+        outline = dialect.meant(outline)
         try:
             body = incoming.body()
             request = dialect.meant(incoming.request())
@@ -114,10 +115,11 @@ class Handler:
         return response
 
     def _refusal(
-        self, dialect: Dialect, request: Request, body: Body, error: UploadError
+        self, dialect: Dialect, request: Request, body: Body | None, error: UploadError
     ) -> Response:
         # Behind a proxy an answer before the end of the body arrives as 502 most of the time.
-        body.drain()
+        if body is not None:
+            body.drain()
         return dialect.refuse(request, error)
 
     def _answer(
@@ -166,7 +168,7 @@ class Handler:
             if part is None:
                 return asked, self._engine.perform(_decided(operation), caller, body)
             if operation is None or self._engine.prefers_held(operation, body.length):
-                return self._perform_held(dialect, asked, form, part, caller)
+                return self._perform_held(dialect, asked, form, part, caller, operation)
             return self._perform_early(dialect, asked, form, part, caller, operation)
 
     def _check_announced(self, body: Body) -> None:
@@ -200,12 +202,21 @@ class Handler:
         return told(), outcome
 
     def _perform_held(
-        self, dialect: Dialect, asked: Request, form: Form, part: FilePart, caller: Caller
+        self,
+        dialect: Dialect,
+        asked: Request,
+        form: Form,
+        part: FilePart,
+        caller: Caller,
+        early: Operation | None,
     ) -> tuple[Request, Outcome]:
         held: Payload
         with closing(self._holding.hold(part)) as held:
             if held.cut is not None:
                 raise held.cut
+            if early is not None and len(form.fields) == len(asked.fields):
+                # Nothing came behind the file, so the words are those that were read before it.
+                return asked, self._engine.perform(early, caller, held)
             told = asked.with_form(form.fields, file_name=part.name, complete=True)
             operation = _decided(dialect.parse(told))
             return told, self._engine.perform(operation, caller, held)

@@ -169,8 +169,10 @@ def filename(value: Any) -> str | None:
 
 def options_in_form(text: str | None) -> Mapping[str, Any]:
     """Options as a form carries them; a text that is not JSON is ignored, as it always was."""
+    if not text:
+        return {}
     try:
-        value = json.loads(text or "{}")
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return options(value) if isinstance(value, dict) else {}

@@ -150,7 +150,8 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in options.items()
         if name in OPTIONS and value is not None
     }
-    parse(found)
+    if found:
+        parse(found)
     return found
 
 
