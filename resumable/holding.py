@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from resumable.errors import TooLarge, UploadError
 from resumable.forking import renew_after_fork
 from resumable.interfaces import Payload, SpooledPayload, Store
+from resumable.pieces import kept
 
 
 class Holding:
@@ -80,7 +81,7 @@ class InMemory:
     def add(self, view: memoryview) -> None:
         """Keep a piece whose memory has been reserved."""
         self.length += len(view)
-        self._pieces.append(bytes(view))
+        self._pieces.append(kept(view))
 
     def __iter__(self) -> Iterator[memoryview]:
         return map(memoryview, self._pieces)

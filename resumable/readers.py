@@ -194,20 +194,38 @@ class GunicornSocketReader(GunicornReader):
         self._parser = source.reader
         # TLS knows no flags, and a green thread's socket waits whatever they say.
         self._is_plain = type(socket).__module__ == "socket" and socket.gettimeout() is None
+        self._trouble: OSError | None = None
 
     def read(self, most: int) -> bytes | memoryview:
         parser = self._parser
+        most = min(most, self._step)
         buffered = parser.unreader.buf.getbuffer().nbytes
         if buffered:
-            piece: bytes = parser.read(min(most, buffered))
-            return piece
+            return self._with_more(parser.read(min(most, buffered)), most)
         try:
-            count = self._received(self._buffer[: min(most, self._step)])
+            count = self._received(self._buffer[:most])
         except Exception:
             self._give_up()
             raise
         parser.length -= count
         return self._buffer[:count]
+
+    def _with_more(self, piece: bytes, most: int) -> bytes | memoryview:
+        """The parser's bytes and what else has arrived: all of a small body is one piece."""
+        held = len(piece)
+        if held == most or not self._is_plain or self._may_wait:
+            return piece
+        try:
+            count = self._socket.recv_into(self._buffer[held:most], 0, _NO_WAIT)
+        except BlockingIOError:
+            return piece
+        except OSError as trouble:
+            # The system tells of it once; these bytes count before it does.
+            self._trouble = trouble
+            return piece
+        self._buffer[:held] = piece
+        self._parser.length -= count
+        return self._buffer[: held + count]
 
     @contextmanager
     def patience(self, seconds: float | None) -> Iterator[None]:
@@ -223,6 +241,8 @@ class GunicornSocketReader(GunicornReader):
         self._waiting.enter_context(super().patience(self._seconds))
 
     def _received(self, place: memoryview) -> int:
+        if self._trouble is not None:
+            raise self._trouble
         if not self._may_wait:
             with suppress(BlockingIOError):
                 return int(self._socket.recv_into(place, 0, _NO_WAIT))

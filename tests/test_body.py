@@ -742,6 +742,29 @@ def test_the_direct_road_takes_what_the_parser_has_then_the_socket() -> None:
         assert ours.recv(100) == b"next"
 
 
+def test_the_direct_road_hands_over_all_that_has_arrived_in_one_piece() -> None:
+    with pair() as (ours, theirs):
+        theirs.sendall(CONTENT[300:] + b"next")
+        source, request = gunicorn(ours, CONTENT[:300], len(CONTENT))
+        body = open_body(request)
+        assert [bytes(piece) for piece in body] == [CONTENT]
+        assert (body.whole, source.reader.length, source.failed) == (True, 0, False)
+        assert ours.recv(100) == b"next"
+
+
+def test_what_the_parser_had_counts_though_the_connection_is_gone() -> None:
+    with pair() as (ours, theirs):
+        # Unread bytes make the end a reset, of which the system tells once.
+        ours.sendall(b"never read")
+        theirs.close()
+        source, request = gunicorn(ours, b"abc", 10)
+        body = open_body(request)
+        assert collect(body) == b"abc"
+        assert isinstance(body.cut, Interrupted)
+        assert isinstance(body.cut.__cause__, ConnectionError)
+        assert source.failed
+
+
 def test_the_direct_road_leaves_the_next_request_in_the_parser() -> None:
     with pair() as (ours, _theirs):
         source, request = gunicorn(ours, b"abcGET / HTTP/1.1", 3)

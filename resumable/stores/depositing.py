@@ -14,6 +14,7 @@ from resumable.errors import Interrupted
 from resumable.extents import Extent, Extents
 from resumable.interfaces import Describe, Payload
 from resumable.model import MIB, State, Status, Upload
+from resumable.pieces import kept
 from resumable.stores import journal, records
 from resumable.stores.disk import Disk
 from resumable.stores.files import DATA
@@ -119,7 +120,7 @@ class Deposits:
 
     def _written(self, payload: Payload, data: int) -> tuple[bytes, Extent]:
         """All bytes to their place: their head, and what they are. Raises what cut them."""
-        content = b"".join(map(bytes, payload))
+        content = b"".join(map(kept, payload))
         if not payload.whole:
             raise payload.cut or Interrupted("The body ended early.")
         if content:
