@@ -13,7 +13,7 @@ from resumable.digests import crc32c
 from resumable.errors import Interrupted
 from resumable.extents import Extent, Extents
 from resumable.interfaces import Describe, Payload
-from resumable.model import MIB, State, Status, Upload
+from resumable.model import MIB, Finished, State, Status, Upload
 from resumable.pieces import kept
 from resumable.stores import journal, records
 from resumable.stores.disk import Disk
@@ -84,17 +84,24 @@ class Deposits:
                     file, records.birth(upload), *self._made(whole), records.sealed(whole, facts)
                 )
                 finished = describe(facts, head, whole.crc32c, whole.length)
-                self._publisher.name(finished, (data_path, data), (path, file))
+                self._name(finished, (data_path, data), (path, file))
             finally:
                 self._disk.close(data)
             self._record(file, records.finished(finished))
         finally:
             self._disk.close(file)
-        self._publisher.let_go(data_path)
+        if self._full:
+            self._publisher.let_go(data_path)
         extents = Extents().adding(0, whole.length)
         return Status(
             upload, State.COMPLETE, extents, {}, facts, finished.finished, finished=finished
         )
+
+    def _name(self, finished: Finished, data: tuple[Path, int], journal: tuple[Path, int]) -> None:
+        if self._full:
+            self._publisher.name(finished, data, journal)
+        else:
+            self._publisher.move(finished, data[0], journal)
 
     def _journal(self, path: Path) -> int:
         try:

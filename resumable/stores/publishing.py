@@ -88,6 +88,20 @@ class Publisher:
         self._name(journal, self._rooms.finished / finished.token, self._copied(finished))
         self._rooms.sync(self._rooms.finished)
 
+    def move(self, finished: Finished, data: Path, journal: tuple[Path, int]) -> None:
+        """The same where no power cut counts: a rename, of which a disk may forget one half.
+
+        It would take the place of a file of that name, so the token must be new. A sweeper that
+        finds the seal may be here too: then both names are of one file, or the first has gone.
+        """
+        target = self._rooms.home(finished.partial) / finished.token
+        try:
+            self._disk.rename(data, target)
+        except FileNotFoundError:
+            if not self._disk.exists(target):
+                raise
+        self._name(journal, self._rooms.finished / finished.token, self._copied(finished))
+
     def let_go(self, data_path: Path) -> None:
         """The first name of the data, which has its final one."""
         with contextlib.suppress(FileNotFoundError):
