@@ -25,6 +25,7 @@ docs: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.objects
+	$(BIN)/python -m tests.bench.video
 
 bench-peers: $(VENV)/.test
 	$(BIN)/python -m tests.bench.peers

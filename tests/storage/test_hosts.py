@@ -159,7 +159,7 @@ def test_two_hosts_take_one_upload(hosts: Hosts, chunk: int, sized: bool) -> Non
 def run_kills(hosts: Hosts, *, uploads: int, kills: int, size: int) -> tuple[int, int, int]:
     """Upload until enough workers have died; kills, files and requests sent again."""
     retries = files = 0
-    with Killer(hosts.servers, seed=11, pause=(0.3, 1.0)) as killer:
+    with Killer(hosts.servers, seed=11, pause=(2.0, 4.0)) as killer:
         while files == 0 or killer.kills < kills:
             clients = [
                 ResumingClient(
