@@ -18,7 +18,6 @@ from resumable.pieces import kept
 from resumable.stores import journal, records
 from resumable.stores.disk import Disk
 from resumable.stores.files import DATA
-from resumable.stores.gate import Gate
 from resumable.stores.journal import Record
 from resumable.stores.publishing import HEAD, Publisher
 from resumable.stores.rooms import Rooms
@@ -40,7 +39,6 @@ class Deposits:
         self._publisher = publisher
         self._boot = boot
         self._full = full
-        self._gate = Gate()
 
     def deposit(
         self, upload: Upload, payload: Payload, describe: Describe, facts: Mapping[str, Any]
@@ -50,15 +48,9 @@ class Deposits:
         Everything up to the seal is one append behind the bytes: whoever finds it from then on
         takes it to its end, as after any other seal.
         """
-        work = partial(
-            self._deposited,
-            upload,
-            self._disk.create,
-            partial(self._written, self._content(payload)),
-            describe,
-            facts,
+        return self._deposited(
+            upload, self._disk.create, partial(self._written, payload), describe, facts
         )
-        return work() if self._full else self._gate.through(work)
 
     def adopt(self, upload: Upload, path: Path, describe: Describe) -> Status | None:
         """The same of a file that lies on this disk, by another name for it; else None."""
@@ -133,15 +125,11 @@ class Deposits:
         self._sync(data)
         return self._disk.read_at(data, HEAD, 0), Extent(0, length, crc)
 
-    def _content(self, payload: Payload) -> bytes:
-        """All bytes, before there is a file for them. Raises what cut them."""
+    def _written(self, payload: Payload, data: int) -> tuple[bytes, Extent]:
+        """All bytes to their place: their head, and what they are. Raises what cut them."""
         content = b"".join(map(kept, payload))
         if not payload.whole:
             raise payload.cut or Interrupted("The body ended early.")
-        return content
-
-    def _written(self, content: bytes, data: int) -> tuple[bytes, Extent]:
-        """All bytes to their place: their head, and what they are."""
         if content:
             self._disk.write_at(data, memoryview(content), 0)
         self._sync(data if content else None)
