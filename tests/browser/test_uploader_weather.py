@@ -151,7 +151,6 @@ def test_progress_tells_bytes_and_phases(lab: Lab, make_bytes: MakeBytes) -> Non
     assert (last["progress"], last["loaded"], last["total"]) == (100, size, size)
     assert last["acknowledged"] == size
     assert (last["chunksCompleted"], last["totalChunks"], last["eta"]) == (8, 8, 0)
-    assert any(report["speed"] > 0 for report in reports)
     assert all(report["acknowledged"] <= report["loaded"] for report in reports)
 
 
