@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from resumable.cli.words import as_value
+
 VARIABLE = "RESUMABLE_STORAGE_OPTIONS"
 
 
@@ -21,7 +23,7 @@ def _parsed(
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"write NAME=VALUE, not {text!r}.")
-        options[name] = _value(value)
+        options[name] = as_value(value)
     return options
 
 
@@ -34,14 +36,6 @@ def _from_environment() -> dict[str, Any]:
     if not isinstance(options, dict):
         raise click.UsageError(f"{VARIABLE} must hold a JSON object.")
     return options
-
-
-def _value(text: str) -> Any:
-    """JSON where it is some, else the text itself: a key of digits alone is to be quoted."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 storage_options: Callable[[Callable[..., None]], Callable[..., None]] = click.option(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from resumable.cli.endpoint import header_option, is_address, new_uploader, protocol_option
-from resumable.cli.words import percent_of, size_of
+from resumable.cli.words import moment_of, percent_of, size_of
 
 if TYPE_CHECKING:
     from resumable.client import Remembered, Uploader
@@ -81,7 +80,7 @@ def list_remote(url: str, headers: dict[str, str], as_json: bool) -> None:
             if as_json:
                 click.echo(json.dumps({**entry, "state": "complete"}))
             else:
-                moment = _when(entry["finished"])
+                moment = moment_of(entry["finished"])
                 click.echo(f"{moment}  {entry['size']:>14,}  {entry['url']}  {entry['filename']}")
         for one in known:
             _tell(one, uploader.arrived(one), as_json)
@@ -124,11 +123,7 @@ def _tell(known: Remembered, arrived: int | None, as_json: bool) -> None:
         told = {"file": path, "size": size, "acknowledged": arrived, "begun": known.begun}
         click.echo(json.dumps({**told, "protocol": known.protocol, "state": "receiving"}))
     elif arrived is None:
-        click.echo(f"{_when(known.begun)}  the server has forgotten  {path}")
+        click.echo(f"{moment_of(known.begun)}  the server has forgotten  {path}")
     else:
         of = f"{percent_of(arrived, size)} of {size_of(size)}"
-        click.echo(f"{_when(known.begun)}  {of}  {path}")
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+        click.echo(f"{moment_of(known.begun)}  {of}  {path}")

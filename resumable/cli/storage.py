@@ -6,7 +6,6 @@ import importlib
 import inspect
 import json
 import sys
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +14,7 @@ import click
 from resumable.cli.endpoint import header_option, is_address
 from resumable.cli.options import storage_options
 from resumable.cli.remote import list_remote
+from resumable.cli.words import moment_of
 from resumable.connect import connect
 from resumable.errors import UploadError
 from resumable.interfaces import Store
@@ -59,11 +59,11 @@ def ls(
             click.echo(json.dumps(document))
         return
     for one in finished:
-        click.echo(f"{_when(one.finished)}  {one.size:>14,}  {one.token}  {one.filename}")
+        click.echo(f"{moment_of(one.finished)}  {one.size:>14,}  {one.token}  {one.filename}")
     for status in running:
         of = "?" if status.length is None else f"{status.length:,}"
         click.echo(
-            f"{_when(status.touched)}  {status.received:>14,}  of {of} bytes, receiving "
+            f"{moment_of(status.touched)}  {status.received:>14,}  of {of} bytes, receiving "
             f"{status.upload.client_id or status.upload.id}"
         )
     if not finished and not running:
@@ -134,10 +134,6 @@ def _sentence(swept: Swept) -> str:
         f"{swept.expired} expired, {swept.finished} completed, {swept.told} told again, "
         f"{swept.forgotten} forgotten, {swept.leftovers} leftovers removed."
     )
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def _finished_json(finished: Finished) -> dict[str, Any]:

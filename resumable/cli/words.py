@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,7 @@ def pairs(text_of: str, separator: str) -> Callable[..., dict[str, str]]:
 
 
 def as_value(text: str) -> Any:
-    """JSON where it is some, else the text itself."""
+    """JSON where it is some, else the text itself: a key of digits alone is to be quoted."""
     try:
         return json.loads(text)
     except ValueError:
@@ -83,6 +84,11 @@ def percent_of(acknowledged: int, length: int | None) -> str:
     if length is None:
         return ""
     return f"{100 if not length else 100 * acknowledged // length} %"
+
+
+def moment_of(seconds: float) -> str:
+    """Seconds since the epoch as date and minute, by this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def time_of(seconds: float) -> str:

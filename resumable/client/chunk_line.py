@@ -35,6 +35,9 @@ class ChunkLine:
             most_in_all=said["maxSize"],
         )
 
+    def look(self, url: str) -> None:
+        self._transport.ask("HEAD", url)
+
     def begin(self, wish: Wish, length: int | None, parts: int) -> ChunkJourney:
         _check(wish)
         state = {"id": "upload_" + secrets.token_urlsafe(24)}

@@ -76,8 +76,10 @@ class Continuation:
         """The file of an earlier run, where it is still there and all was wished alike."""
         if known.wish != as_asked(self._run.wish) or known.url is None:
             return None
+        if known.protocol != self._run.protocol:
+            return None
         try:
-            self._run.look(known.url, known.protocol)
+            self._run.look(known.url)
         except Forgotten:
             return None
         except Refused:

@@ -90,6 +90,10 @@ class Line(Protocol):
     fixes_wishes: bool
     """Whether name and metadata are said at the beginning, for good."""
 
+    def look(self, url: str) -> None:
+        """Ask whether a finished file is there. Raises `Forgotten`, `Refused`."""
+        ...
+
     def begin(self, wish: Wish, length: int | None, parts: int) -> Journey:
         """A new upload over `parts` connections, where the server can; not made yet."""
         ...

@@ -149,6 +149,7 @@ class Meter:
 
     def _change(self, *, force: bool = False, **news: object) -> None:
         with self._lock:
+            # mypy cannot see that the names are those of Progress's fields.
             self._now = replace(self._now, **news)  # type: ignore[arg-type]
             self._measure()
             moment = time.monotonic()

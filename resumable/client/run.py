@@ -98,16 +98,12 @@ class Run:
         return same and known.protocol == self.protocol
 
     def journey(self, known: Remembered) -> Journey:
-        """What was begun then; raises `ClientError` where its protocol is not spoken here."""
-        if known.protocol != self.protocol:
-            raise ClientError(f"{known.identity.path} was begun by {known.protocol}.")
-        return self._line.go_on(known.line, self.wish, known.identity.size, self._parts)
+        """What was begun then. Raises `ClientError`."""
+        return journey_of(self._line, known, self.wish, self._parts)
 
-    def look(self, url: str, protocol: str) -> None:
+    def look(self, url: str) -> None:
         """Ask whether a finished file is there. Raises `Forgotten`, `Refused`."""
-        headers = {"Tus-Resumable": "1.0.0"} if protocol == "tus" else {}
-        ask = partial(self._transport.ask, "HEAD", url, headers=headers)
-        self._persistence.insist(ask)
+        self._persistence.insist(partial(self._line.look, url))
 
     def note(self, sentence: str) -> None:
         """Something that a person should know."""
@@ -165,6 +161,15 @@ class Run:
             raise Refused(
                 f"The server takes at most {most:,} bytes; this has {size:,}.", status=413
             )
+
+
+def journey_of(line: Line, known: Remembered, wish: Wish, parts: int) -> Journey:
+    """What was begun then; raises `ClientError` where its protocol is not spoken there now."""
+    if line.protocol != known.protocol:
+        raise ClientError(
+            f"{known.identity.path} was begun by {known.protocol}, which is not there."
+        )
+    return line.go_on(known.line, wish, known.identity.size, parts)
 
 
 def as_asked(wish: Wish) -> dict[str, Any]:

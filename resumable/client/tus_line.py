@@ -32,6 +32,9 @@ class TusLine:
         most = offer.headers.get("Tus-Max-Size", "")
         self.sizes = Sizes(wished=DEFAULT_CHUNK, most_in_all=int(most) if most.isdigit() else None)
 
+    def look(self, url: str) -> None:
+        self._transport.ask("HEAD", url, headers=_VERSION)
+
     def begin(self, wish: Wish, length: int | None, parts: int) -> TusJourney:
         self._check(wish, length)
         if length is None or "concatenation" not in self._extensions:

@@ -15,7 +15,7 @@ import httpx
 
 from resumable.client.chunk_line import list_recordings
 from resumable.client.continuing import Continuation
-from resumable.client.errors import ClientError, Forgotten, Stopped
+from resumable.client.errors import Forgotten, Stopped
 from resumable.client.halt import Halt
 from resumable.client.lines import Journey, Line, safe
 from resumable.client.memory import Entry, Memory, Remembered
@@ -23,7 +23,7 @@ from resumable.client.model import Listener, Retry, Uploaded, Wish
 from resumable.client.pace import Meter, RateLimit
 from resumable.client.persistence import Persistence
 from resumable.client.protocols import Protocol, find
-from resumable.client.run import Run
+from resumable.client.run import Run, journey_of
 from resumable.client.sending import Manner
 from resumable.client.source import (
     SeekableSource,
@@ -135,7 +135,7 @@ class Uploader:
             wish = self._wish(filename or os.path.basename(file), metadata, options)
             return self._upload_path(file, wish, progress, wait, keep)
         wish = self._wish(filename or _name_of(file), metadata, options)
-        return self._upload_object(file, wish, progress, wait)
+        return self._upload_source(source_of(file), wish, progress, wait)
 
     def cancel(self, path: str | os.PathLike[str]) -> bool:
         """Delete what was uploaded of the file, here and there; False: nothing was unfinished."""
@@ -198,11 +198,6 @@ class Uploader:
                     run = self._run(meter, wish)
                     return Continuation(run, source, entry, self._shown).upload(wait, keep)
 
-    def _upload_object(
-        self, file: BinaryIO, wish: Wish, listener: Listener | None, wait: bool
-    ) -> Uploaded:
-        return self._upload_source(source_of(file), wish, listener, wait)
-
     def _upload_source(
         self, source: SeekableSource | Stream, wish: Wish, listener: Listener | None, wait: bool
     ) -> Uploaded:
@@ -241,12 +236,7 @@ class Uploader:
 
     def _journey(self, known: Remembered) -> Journey:
         line = self._found(self._persistence())
-        if line.protocol != known.protocol:
-            raise ClientError(
-                f"{known.identity.path} was begun by {known.protocol}, which is not there."
-            )
-        wish = Wish(known.filename)
-        return line.go_on(known.line, wish, known.identity.size, self._parts)
+        return journey_of(line, known, Wish(known.filename), self._parts)
 
     def _persistence(self) -> Persistence:
         return Persistence(self._manner.retry, Meter("", None, None), self._halt)
