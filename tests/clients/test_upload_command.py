@@ -285,9 +285,13 @@ def test_the_same_command_goes_on(
         safe = int(paused[2].replace(",", ""))
         assert 256 * 1024 <= safe < 6 * MIB
         status = run("status", address)
-        assert f"{safe * 100 // (6 * MIB)} % of 6.0 MiB" in status.stdout
+        # The chunk that was on its way at the signal may have landed after all.
+        shown = re.search(r" (\d+) % of 6\.0 MiB", status.stdout)
+        assert shown, status.stdout
+        assert safe * 100 // (6 * MIB) <= int(shown[1]) < 100
         told = json.loads(run("status", "--json", file, address).stdout)
-        assert (told["file"], told["acknowledged"]) == (str(file), safe)
+        assert told["file"] == str(file)
+        assert safe <= told["acknowledged"] < 6 * MIB
         before = len(proxy.log)
         done = run(*words)
         crossed = sum(passed.sent for passed in proxy.log[before:])
