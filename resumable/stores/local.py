@@ -23,7 +23,7 @@ from typing import Any
 from resumable.errors import Conflict, NoRoom, NotFound, Unavailable, UploadError
 from resumable.interfaces import Capabilities, Describe, Payload
 from resumable.model import MIB, Digest, Finished, State, Status, Upload
-from resumable.stores import records
+from resumable.stores import records, small_placing
 from resumable.stores.depositing import Deposits
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
 from resumable.stores.history import Histories
@@ -37,6 +37,7 @@ from resumable.stores.rooms import Rooms, absolute
 from resumable.stores.session import Session
 from resumable.stores.shelf import Reading, Shelf
 from resumable.stores.small_files import LocalSmallFiles
+from resumable.stores.small_placing import SmallPlacing
 from resumable.stores.spool import SpooledFile
 
 DURABILITIES = ("full", "process")
@@ -165,7 +166,8 @@ class LocalStore:
         alone: bool = False,
     ) -> LocalPlacing:
         self._rooms.check_room(length or 0)
-        return LocalPlacing(
+        small = length is not None and length <= small_placing.MOST
+        return (SmallPlacing if small else LocalPlacing)(
             partial(self._session, upload),
             start,
             length=length,

@@ -203,6 +203,8 @@ class LocalPlacing:
     def _check_contested(self, run: Extent) -> None:
         known = self._session.ledger
         contested = known.contested(run.start, run.end, self._writer)
+        # A small body is not announced, and a failed sync takes back that it is known.
+        contested = contested or known.voids != self._voids
         if not contested and not touches(known.extents, run.start, run.end):
             return
         if self._session.crc32c_of(run.start, run.length) != run.crc32c:
@@ -273,9 +275,7 @@ class LocalPlacing:
         """Runs, then the chunks they make, in the order that durability asks for."""
         session = self._session
         self._end_run()
-        last = [
-            records.chunk(made) for made in self._chunks if made.number not in session.ledger.chunks
-        ]
+        last = self._new_chunks()
         if self._announced:
             last.append(records.withdrawn(self._writer))
         if not session.full:
@@ -285,6 +285,10 @@ class LocalPlacing:
             self._record_runs()
         if self._placed or last or self._rests_on_others():
             self._sync(*last)
+
+    def _new_chunks(self) -> list[Record]:
+        known = self._session.ledger.chunks
+        return [records.chunk(made) for made in self._chunks if made.number not in known]
 
     def _acknowledged(self) -> Status:
         """What is known now; raises Unavailable unless all of these bytes are."""

@@ -132,9 +132,17 @@ class Client:
             self._told(Told(self.upload, self.content))
         return fresh
 
-    def place(self, start: int, end: int, number: int | None = None, *pieces: int) -> Status:
+    def place(
+        self,
+        start: int,
+        end: int,
+        number: int | None = None,
+        *pieces: int,
+        known_length: bool = True,
+    ) -> Status:
         """`pieces` are the lengths in which the bytes arrive."""
-        with self.store.placing(self.upload, start, length=end - start) as placing:
+        length = end - start if known_length else None
+        with self.store.placing(self.upload, start, length=length) as placing:
             at = start
             for piece in (*pieces, end):
                 stop = min(end, at + piece)

@@ -19,6 +19,7 @@ from resumable.testing.crash_points import (
 )
 from tests.stores.local_storage import MemoryStorage
 
+pytestmark = pytest.mark.usefixtures("either_way")
 SIZES = (20, 9, 31, 16)
 STORAGES = {
     "full": MemoryStorage,

@@ -31,6 +31,7 @@ from tests.stores.local_world import (
     wrongs,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
 MODELS = ("kill", "ordered", "weak")
 Script = Callable[[Machine], None]
 
@@ -269,7 +270,14 @@ def _same_bytes(machine: Machine) -> tuple[Callable[[], object], ...]:
     )
 
 
-def _other_bytes(machine: Machine) -> tuple[Callable[[], object], ...]:
+def _other_bytes_both_ways(machine: Machine) -> tuple[Callable[[], object], ...]:
+    """The same, where one is held until it is whole and the others cannot be."""
+    return _other_bytes(machine, known_length=False)
+
+
+def _other_bytes(
+    machine: Machine, *, known_length: bool = True
+) -> tuple[Callable[[], object], ...]:
     """Three processes send different bytes for the same range; one of them gives up."""
     contents = [some_bytes(16, seed) for seed in range(3)]
     one, two, three = (
@@ -281,16 +289,16 @@ def _other_bytes(machine: Machine) -> tuple[Callable[[], object], ...]:
     def give_up() -> None:
         with (
             contextlib.suppress(Conflict),
-            three.store.placing(three.upload, 4, length=8) as placing,
+            three.store.placing(three.upload, 4, length=8 if known_length else None) as placing,
         ):
             placing.write(memoryview(three.content[4:12]))
 
-    def send(client: Client, start: int, end: int) -> None:
+    def send(client: Client, start: int, end: int, known_length: bool = True) -> None:
         with contextlib.suppress(Conflict):
-            client.place(start, end, None, 4)
+            client.place(start, end, None, 4, known_length=known_length)
         client.look()
 
-    return lambda: send(one, 0, 12), lambda: send(two, 4, 16), give_up
+    return lambda: send(one, 0, 12), lambda: send(two, 4, 16, known_length), give_up
 
 
 def _movers(machine: Machine) -> tuple[Callable[[], object], ...]:
@@ -461,6 +469,7 @@ RACES = (
     _beginners,
     _same_bytes,
     _other_bytes,
+    _other_bytes_both_ways,
     _movers,
     _finishers,
     _finish_and_write,
@@ -548,14 +557,14 @@ def failing_races(race: Race, samples: int, *, states: int) -> Finding:
     return finding
 
 
-@pytest.mark.parametrize("race", [_same_bytes, _other_bytes, _movers])
+@pytest.mark.parametrize("race", [_same_bytes, _other_bytes, _other_bytes_both_ways, _movers])
 def test_a_race_with_a_failing_call(race: Race) -> None:
     finding = failing_races(race, 24, states=12)
     assert finding.clean, finding
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("race", [_same_bytes, _other_bytes, _movers])
+@pytest.mark.parametrize("race", [_same_bytes, _other_bytes, _other_bytes_both_ways, _movers])
 def test_a_race_with_a_failing_call_in_full(race: Race) -> None:
     finding = failing_races(race, 400, states=50)
     print(f"\n{race.__name__}, failing calls: {finding}")

@@ -23,6 +23,11 @@ class TestFull(StoreContract):
         return partial(LocalStore, tmp_path / "storage", free_space=0)
 
 
+@pytest.mark.usefixtures("the_long_way")
+class TestTheLongWay(TestFull):
+    """Bodies of a few bytes, placed as large ones are."""
+
+
 class TestProcess(StoreContract):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> MakeStore:

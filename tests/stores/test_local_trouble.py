@@ -48,6 +48,8 @@ from resumable.testing.memory import MemoryDisk
 from resumable.testing.volume import Volume
 from tests.stores.local_storage import MemoryStorage
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -681,6 +683,7 @@ def test_an_object_that_somebody_took_away_is_not_found(
     assert list(store.list_finished()) == []
 
 
+@pytest.mark.usefixtures("the_long_way")
 def test_bytes_that_rest_on_a_failed_sync_are_not_acknowledged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -896,6 +899,31 @@ def test_a_torn_line_spoils_only_itself(make_store: Callable[..., LocalStore], r
         assert loaded(make_store(), upload).offset == 12
 
 
+class DiskWithoutSync(Disk):
+    """Every sync of bytes fails."""
+
+    def sync_data(self, descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_what_a_failed_sync_took_back_may_still_lie_over_other_bytes(
+    make_store: Callable[..., LocalStore],
+) -> None:
+    """A small body was written over those of a longer one, recorded, and taken back again."""
+    quick, failing = make_store(durability="process"), make_store(disk=DiskWithoutSync())
+    upload, mine, other = begun(quick), some_bytes(16, 1), some_bytes(16, 2)
+    with quick.placing(upload, 0) as placing:
+        placing.write(memoryview(mine))
+        with pytest.raises(Unavailable):
+            place(failing, upload, 0, other)
+        with pytest.raises(Conflict):
+            placing.commit()
+    assert loaded(quick, upload).extents == Extents()
+    place(quick, upload, 0, mine)
+    assert content(quick, finish(quick, upload, 16).finished) == mine
+
+
+@pytest.mark.usefixtures("the_long_way")
 def test_a_journal_line_says_what_it_is(root: Path, make_store: Callable[..., LocalStore]) -> None:
     """The format is a promise to later versions."""
     store = make_store()
