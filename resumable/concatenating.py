@@ -91,5 +91,5 @@ class Concatenator:
         """Whoever looks at it next, or a sweep, tries again what fails now."""
         with suppress(UploadError):
             waiting = self._store.load(id)
-            if waiting is not None:
+            if waiting is not None and not self._registry.expired(waiting):
                 self._ender.finish_whole(waiting)

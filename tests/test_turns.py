@@ -409,6 +409,21 @@ def test_pieces_expire_and_the_whole_stays() -> None:
     assert world.storage.leftovers() == []
 
 
+def test_a_final_upload_that_has_expired_does_not_come_back() -> None:
+    world = EngineWorld(expiry=100)
+    piece = partial(world, b"hello", now=0)
+    final = concatenate(world, piece).upload.id
+    world.storage.advance(60)
+    append(world, piece, 0, Body(b"he"))
+    world.storage.advance(60)
+    with pytest.raises(Gone):
+        world.status(ById(final))
+    assert append(world, piece, 2, Body(b"llo")).state is State.COMPLETE
+    assert ("completed", final) not in world.ears.heard
+    with pytest.raises(Gone):
+        world.status(ById(final))
+
+
 def test_a_piece_may_go_before_the_whole_is_made() -> None:
     world = EngineWorld()
     first, second = partial(world, b"hello "), partial(world, b"world", now=0)

@@ -185,11 +185,15 @@ class TusMachine(RuleBasedStateMachine):
             self._join(final)
 
     def _join(self, final: Known) -> None:
-        lost = final.doomed or final.deleted or final.expired
-        whole = all(part.whole for part in final.parts)
+        lost = final.deleted or final.expired
+        whole = all(part.whole and not part.deleted for part in final.parts)
         if final.joined or lost or final.oversize or not whole:
             return
-        final.joined = True
+        # Only the host knows whether a sweep came before, or what has expired was used still.
+        doubtful = final.doomed or self.now > final.changed + EXPIRY
+        if doubtful and final.id not in {one.id for one in self.host.heard}:
+            return
+        final.joined, final.doomed = True, False
         final.content = b"".join(part.content for part in final.parts)
         final.length = len(final.content)
         self._settle(final)
