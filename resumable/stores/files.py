@@ -86,9 +86,12 @@ class OpenUpload:
 
     def make_data(self) -> None:
         """A new, empty data file; what a dead beginner left under its name is no upload's."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
+            made = self.disk.create(self.data_path)
+        except FileExistsError:
             self.disk.unlink(self.data_path)
-        self.data = self._opened(self.disk.create(self.data_path))
+            made = self.disk.create(self.data_path)
+        self.data = self._opened(made)
         self._mark()
 
     def _mark(self) -> None:
