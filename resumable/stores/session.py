@@ -158,9 +158,11 @@ class Session(OpenUpload):
 
         Bytes of a writer that died are read again: what does not pass its CRC is void.
         """
+        if not self.full:
+            return
         self.refresh()
         voids, unsynced = self.ledger.voids, tuple(self.ledger.unsynced)
-        if not (self.full and unsynced) or self.data is None:
+        if not unsynced or self.data is None:
             return
         good = [
             extent
