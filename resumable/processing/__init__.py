@@ -1,7 +1,8 @@
 """Recordings made into what was wished: one local file in, files out, nothing else in reach."""
 
 from resumable.processing.chain import Chain, chain_for
-from resumable.processing.converting import Mp4, Overlay, Repair
+from resumable.processing.converting import Mp4, Overlay
+from resumable.processing.copying import Repair
 from resumable.processing.failures import (
     Cancelled,
     LimitReached,

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resumable.processing.converting import Mp4, Overlay, Repair
+from resumable.processing.converting import Mp4, Overlay
+from resumable.processing.copying import Repair
 from resumable.processing.looking import Probe, Sha256
 from resumable.processing.options import Wishes
 from resumable.processing.pictures import Poster, Sprite

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from resumable.processing import formats
+from resumable.processing.copying import kept
 from resumable.processing.drawing import Drawing, draw
 from resumable.processing.failures import Refused
 from resumable.processing.formats import Format
 from resumable.processing.graph import filters, layout
-from resumable.processing.index import seconds_of_mp4
+from resumable.processing.making import PLAIN, checked, sound, written_to
 from resumable.processing.meter import Meter
 from resumable.processing.options import Wishes
-from resumable.processing.probing import AudioFacts, Facts, check_duration, measured, written
-from resumable.processing.running import Progress, Run
+from resumable.processing.probing import Facts
 from resumable.processing.wording import time_in_words
-from resumable.processing.work import Outcome, Result, Work
-
-# What is missing at the end, in seconds and as a share, before somebody is told of it.
-_MISSING_SECONDS = 1.0
-_MISSING_SHARE = 0.05
-# The same input gives the same bytes, and says nothing of who made it, when, and where.
-_PLAIN = (
-    *("-map_metadata", "-1", "-map_chapters", "-1"),
-    *("-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"),
-)
+from resumable.processing.work import Outcome, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ class Mp4:
         if video is None:
             return _converted(work, formats.M4A)
         if formats.can_be_kept(video) and not work.wishes.changes_picture:
-            return _kept(work)
+            return kept(work)
         return _converted(work, formats.MP4)
 
 
@@ -62,73 +52,6 @@ class Overlay:
         return Mp4()(work) if work.input.indexed else _converted(work, formats.WEBM)
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """The same streams in a file that knows its duration and where its key frames are."""
-
-    name: ClassVar[str] = "repair"
-    share: ClassVar[float] = 1.0
-    of_result: ClassVar[bool] = False
-
-    def __call__(self, work: Work) -> Outcome:
-        target = _same_kind(work.outline)
-        path = work.folder / f"repaired.{target.extension}"
-        streams = ("-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy")
-        return _copied(
-            work,
-            (
-                *work.input.arguments(work.settings.limits),
-                *streams,
-                *("-fflags", "+bitexact"),
-                *_written(target, path),
-            ),
-            path,
-            target,
-        )
-
-
-def _kept(work: Work) -> Outcome:
-    """An MP4 of the same picture."""
-    path = work.folder / f"video.{formats.MP4.extension}"
-    return _copied(
-        work,
-        (
-            *work.input.arguments(work.settings.limits),
-            *("-map", "0:V:0", "-c:v", "copy"),
-            *_sound(work, work.outline.audio, formats.MP4),
-            *_PLAIN,
-            *("-threads", str(work.settings.threads)),
-            *_written(formats.MP4, path),
-        ),
-        path,
-        formats.MP4,
-    )
-
-
-def _copied(work: Work, arguments: Sequence[str], path: Path, target: Format) -> Outcome:
-    """A copy meets every packet: it is what measures the recording, beside its work."""
-    limits = work.settings.limits
-    meter = Meter(work.report, size=work.input.size)
-
-    def watch(progress: Progress) -> None:
-        check_duration(progress.seconds, limits)
-        meter(progress)
-
-    run = work.runner.run(arguments, watch=watch, loud=_says_enough(work, target))
-    outcome = _checked(work, path, target, run)
-    # The header was written here: it knows more than ffmpeg says while it runs.
-    progress = replace(run.progress, seconds=work.known[path].duration)
-    work.known[work.source] = measured(work.outline, progress, limits)
-    return outcome
-
-
-def _says_enough(work: Work, target: Format) -> bool:
-    """Whether ffmpeg's words on what it copies are as good as a look; not all versions tell how it
-    is rotated."""
-    video = work.outline.video
-    return target is formats.MP4 and video is not None and not video.rotation
-
-
 def _converted(work: Work, target: Format) -> Outcome:
     facts, wishes = work.facts, work.wishes
     _check_streams(facts, wishes)
@@ -141,15 +64,15 @@ def _converted(work: Work, target: Format) -> Outcome:
         (
             *_entry(work),
             *picture,
-            *_sound(work, facts.audio, target),
-            *_PLAIN,
+            *sound(work, facts.audio, target),
+            *PLAIN,
             *("-threads", str(work.settings.threads)),
             *_end(work),
-            *_written(target, path),
+            *written_to(target, path),
         ),
         watch=Meter(work.report, duration),
     )
-    return Outcome(notes=notes).joined(_checked(work, path, target, run, duration))
+    return Outcome(notes=notes).joined(checked(work, path, target, run, duration))
 
 
 def _check_streams(facts: Facts, wishes: Wishes) -> None:
@@ -216,72 +139,3 @@ def _kept_as_file(drawing: Drawing, folder: Path) -> tuple[str, ...]:
     path = folder / "drawing.png"
     path.write_bytes(drawing.image)
     return ("-f", "png_pipe", "-i", f"file:{path}")
-
-
-def _sound(work: Work, audio: AudioFacts | None, target: Format) -> tuple[str, ...]:
-    if audio is None:
-        return ()
-    wishes = work.wishes
-    encode = formats.opus if target is formats.WEBM else formats.aac
-    arguments = encode(work.settings, audio, wishes.audio_gain, anew=wishes.changes_sound)
-    return ("-map", "0:a:0", *arguments)
-
-
-def _written(target: Format, path: Path) -> tuple[str, ...]:
-    return (*target.options, "-f", target.writer, "-y", f"file:{path}")
-
-
-def _same_kind(facts: Facts) -> Format:
-    """The format that a recording is in, by what it holds and not by what it calls itself."""
-    return {
-        "video/webm": formats.WEBM,
-        "video/x-matroska": formats.MATROSKA,
-        "video/ogg": formats.MATROSKA,
-        "audio/ogg": formats.OGG,
-        "audio/mpeg": formats.MP3,
-        "audio/wav": formats.WAV,
-        "audio/flac": formats.FLAC,
-        "audio/mp4": formats.M4A,
-    }.get(facts.media_type, formats.MP4)
-
-
-def _checked(work: Work, path: Path, target: Format, run: Run, expected: float = 0.0) -> Outcome:
-    """The file that was made, if it is one: an exit code alone proves nothing."""
-    (work.folder / "drawing.png").unlink(missing_ok=True)
-    if not path.exists() or not path.stat().st_size:
-        raise Refused("Nothing of the recording could be read, so there is no result.")
-    facts = _facts_of_made(work, path, target, run)
-    if facts.duration <= 0:
-        raise Refused("Nothing of the recording could be read, so the result has no length.")
-    work.known[path] = facts
-    role = "video" if facts.video else "audio"
-    work.report(1.0, 0.0)
-    return Outcome(
-        (Result(path, role, target.media_type, facts.as_dict()),),
-        notes=_on_what_is_missing(facts.duration, expected),
-    )
-
-
-def _facts_of_made(work: Work, path: Path, target: Format, run: Run) -> Facts:
-    """By its header, which was written here and is believed; the frames are those of the run.
-
-    What is an MP4 to its end, and was described while it was written, needs no other look.
-    """
-    video, audio = written(run.log)
-    seconds = seconds_of_mp4(path) if video and target is formats.MP4 else 0.0
-    if seconds:
-        facts = Facts(target.media_type, path.stat().st_size, seconds, video, audio)
-    else:
-        facts = work.on(path).outline
-    if facts.video is None:
-        return facts
-    return replace(facts, video=replace(facts.video, frames=run.progress.frames))
-
-
-def _on_what_is_missing(made: float, expected: float) -> tuple[str, ...]:
-    if expected - made <= max(_MISSING_SECONDS, expected * _MISSING_SHARE):
-        return ()
-    return (
-        f"The recording is damaged: of {time_in_words(expected)}"
-        f" only {time_in_words(made)} could be read.",
-    )

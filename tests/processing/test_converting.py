@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from resumable.processing.chain import chain_for
-from resumable.processing.converting import Mp4, Overlay, Repair
+from resumable.processing.converting import Mp4, Overlay
+from resumable.processing.copying import Repair
 from resumable.processing.failures import LimitReached, Refused
 from resumable.processing.index import seconds_of_mp4
 from resumable.processing.running import Run, Runner
