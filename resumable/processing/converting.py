@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from resumable.processing import formats
-from resumable.processing.copying import kept
+from resumable.processing.copying import can_be_kept, kept
 from resumable.processing.drawing import Drawing, draw
 from resumable.processing.failures import Refused
 from resumable.processing.formats import Format
 from resumable.processing.graph import filters, layout
+from resumable.processing.guessing import kept_at_once
 from resumable.processing.making import PLAIN, checked, sound, written_to
 from resumable.processing.meter import Meter
 from resumable.processing.options import Wishes
@@ -32,12 +33,12 @@ class Mp4:
     of_result: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> Outcome:
-        video = work.outline.video
-        if video is None:
-            return _converted(work, formats.M4A)
-        if formats.can_be_kept(video) and not work.wishes.changes_picture:
-            return kept(work)
-        return _converted(work, formats.MP4)
+        made = kept_at_once(work)
+        if isinstance(made, Outcome):
+            return made
+        if can_be_kept(work, made):
+            return kept(work, made)
+        return _converted(work, formats.MP4 if made.video else formats.M4A)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def sound(work: Work, audio: AudioFacts | None, target: Format) -> tuple[str, ..
     wishes = work.wishes
     encode = formats.opus if target is formats.WEBM else formats.aac
     arguments = encode(work.settings, audio, wishes.audio_gain, anew=wishes.changes_sound)
-    return ("-map", "0:a:0", *arguments)
+    return ("-map", "0:a:0?", *arguments)
 
 
 def written_to(target: Format, path: Path) -> tuple[str, ...]:

@@ -95,8 +95,7 @@ def probe(source: Input, runner: Runner) -> Facts:
     if not measure and not _DURATION.search(run.log):
         measure = True
         run = runner.run(_reading(source, limits, whole=True), loud=True)
-    facts = _parsed(source, run.log)
-    _check_pixels(facts, limits)
+    facts = outlined(source, run.log, limits)
     if measure:
         return measured(facts, run.progress, limits)
     check_duration(facts.duration, limits)
@@ -107,8 +106,14 @@ def outline(source: Input, runner: Runner) -> Facts:
     """The facts by the first packets alone: no frames are counted, and the header's duration
     is not to be believed. Raises Refused and LimitReached.
     """
-    facts = _parsed(source, runner.run(_reading(source, runner.limits, whole=False), loud=True).log)
-    _check_pixels(facts, runner.limits)
+    run = runner.run(_reading(source, runner.limits, whole=False), loud=True)
+    return outlined(source, run.log, runner.limits)
+
+
+def outlined(source: Input, log: str, limits: ProcessingLimits) -> Facts:
+    """The same from the log of any loud run on the source, as soon as it describes its input."""
+    facts = _parsed(source, log)
+    _check_pixels(facts, limits)
     return facts
 
 

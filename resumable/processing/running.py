@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import selectors
 import threading
 import time
@@ -23,6 +24,9 @@ _LOG_BYTES = 65_536
 # Whoever complains this much goes round in a circle: ffmpeg 9 does, where memory is refused to it.
 _FLOOD_BYTES = 4 * 1024 * 1024
 _LONGEST_LINE = 4_096
+# What follows ffmpeg's description of its input, whichever comes first in its version.
+_DESCRIBED = re.compile(rb"\n(?:Stream mapping:|Output #0)")
+_LONGEST_MARK = 32
 # Nothing is asked on a terminal, nothing but errors is said, and progress is told to us.
 _ALWAYS = ("-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25")
 
@@ -37,6 +41,7 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+Described = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +74,24 @@ class Runner:
         self.cancel = cancel or threading.Event()
 
     def run(
-        self, arguments: Sequence[str], *, watch: Watch | None = None, loud: bool = False
+        self,
+        arguments: Sequence[str],
+        *,
+        watch: Watch | None = None,
+        loud: bool = False,
+        described: Described | None = None,
     ) -> Run:
         """ffmpeg with `arguments`, to its end; `loud` lets it describe its input in the log.
 
-        `watch` hears of progress four times a second at most; what it raises ends the child.
+        `watch` hears of progress four times a second at most. `described` hears a loud run's log
+        once, as soon as the input is described in it. What they raise ends the child.
         Raises ProcessingFailed with one sentence.
         """
         self.check_cancel()
         level = "info" if loud else "error"
         command = (self.program.path, *_ALWAYS, "-v", level, *arguments)
         with Child(command, self.folder, self.limits, self.niceness) as child:
-            return _Watch(self, child, watch).to_the_end()
+            return _Watch(self, child, watch, described).to_the_end()
 
     def check_cancel(self) -> None:
         """Raise Cancelled once the event is set."""
@@ -91,10 +102,14 @@ class Runner:
 class _Watch:
     """One child being watched."""
 
-    def __init__(self, runner: Runner, child: Child, watch: Watch | None) -> None:
+    def __init__(
+        self, runner: Runner, child: Child, watch: Watch | None, described: Described | None
+    ) -> None:
         self._runner = runner
         self._child = child
         self._tell = watch
+        self._described = described
+        self._last_said = b""
         self._log: deque[bytes] = deque()
         self._logged = 0
         self._said = 0
@@ -134,6 +149,14 @@ class _Watch:
         self._said += len(piece)
         while self._logged - len(self._log[0]) > _LOG_BYTES:
             self._logged -= len(self._log.popleft())
+        self._tell_described(piece)
+
+    def _tell_described(self, piece: bytes) -> None:
+        said = self._last_said + piece
+        self._last_said = said[-_LONGEST_MARK:]
+        if self._described is not None and _DESCRIBED.search(said):
+            tell, self._described = self._described, None
+            tell(self._text())
 
     def _take_progress(self, piece: bytes) -> None:
         *lines, rest = (self._line + piece).split(b"\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from resumable.processing.failures import ProgramMissing
 from resumable.processing.options import parse
 from resumable.processing.program import Program, find_program
+from resumable.processing.running import Run, Runner
 from resumable.processing.settings import ProcessingLimits, VideoSettings
 from resumable.processing.work import Work
 from tests.processing.media import FIXTURES, Media
@@ -58,3 +59,17 @@ def work(program: Program, scratch: Path) -> MakeWork:
         return Work(path, scratch, parse(options), settings=chosen, **rest)
 
     return make
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The arguments of each run of ffmpeg."""
+    found: list[Sequence[str]] = []
+    run = Runner.run
+
+    def noted(self: Runner, arguments: Sequence[str], **rest: Any) -> Run:
+        found.append(arguments)
+        return run(self, arguments, **rest)
+
+    monkeypatch.setattr(Runner, "run", noted)
+    return found

@@ -181,7 +181,9 @@ def test_a_movie_that_refers_to_another_file_is_not_followed(
     room.check_untouched()
 
 
-@pytest.mark.parametrize("options", [EVERYTHING, {"repair": True}, {"poster": True}])
+@pytest.mark.parametrize(
+    "options", [EVERYTHING, {"convertToMp4": True}, {"repair": True}, {"poster": True}]
+)
 def test_a_bomb_of_pixels_is_stopped_at_once(work: MakeWork, options: dict[str, Any]) -> None:
     """Before it is decoded: under an address space that the pictures would not fit into."""
     task = work("hostile/bomb.mp4", options, limits={"memory": 1_000_000_000})
@@ -241,6 +243,22 @@ def test_ten_hours_between_two_packets_are_refused(work: MakeWork, media: Media)
     task = work(source, {**EVERYTHING, "fps": 30})
     with pytest.raises(LimitReached, match="The recording lasts 10 h"):
         chain_for(task.wishes)(task)
+
+
+def test_a_name_is_no_description(work: MakeWork, media: Media) -> None:
+    """What a file says of itself stands in the words of ffmpeg that are listened to."""
+    told = (
+        "x\nStream mapping:\nOutput #0\n"
+        "  Stream #0:0: Video: h264 (High), yuv420p, 64x36, 10 fps\nStream mapping:\n"
+    )
+    source = media.make(
+        "boasting.mkv",
+        *("-f", "lavfi", "-i", "testsrc2=s=64x36:r=10:d=1", "-c:v", "libvpx"),
+        *("-metadata", f"title={told}", "-metadata:s:v", f"title={told}"),
+    )
+    (result,) = Mp4()(work(source)).results
+    assert result.facts["video"]["codec"] == "h264"
+    assert len(media.digests(result.path)) == 10
 
 
 def test_a_truncated_mp4_says_so(work: MakeWork, media: Media, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from resumable.processing.failures import (
     Unfinished,
 )
 from resumable.processing.program import Program
-from resumable.processing.running import Progress, Runner
+from resumable.processing.running import Progress, Runner, _Watch
 from resumable.processing.settings import ProcessingLimits
 
 # An hour of a test card, as fast as it can be made: it ends only when somebody ends it.
@@ -72,6 +73,28 @@ def test_a_cancel_kills_the_child(runner: Callable[..., Runner]) -> None:
     cancel = threading.Event()
     with nothing_left(), pytest.raises(Cancelled):
         runner(cancel).run((*ENDLESS, *TO_NOWHERE), watch=lambda progress: cancel.set())
+
+
+def test_a_loud_run_is_heard_while_it_goes_on(runner: Callable[..., Runner]) -> None:
+    """Once, and with the whole description; the run would not end by itself."""
+    heard: list[str] = []
+
+    def described(log: str) -> None:
+        heard.append(log)
+        raise RuntimeError("it is something else")
+
+    with nothing_left(), pytest.raises(RuntimeError, match="something else"):
+        runner().run((*ENDLESS, *TO_NOWHERE), loud=True, described=described)
+    (log,) = heard
+    assert re.search(r"^  Stream #0:0: Video: [^\n]+ 640x360[^\n]+\n", log, re.MULTILINE)
+
+
+def test_a_description_may_come_in_any_pieces(runner: Callable[..., Runner]) -> None:
+    heard: list[str] = []
+    watch = _Watch(runner(), None, None, heard.append)  # type: ignore[arg-type]
+    for letter in "Input #0\n  title: Output #0\nStream mapping:\nOutput #0, mp4":
+        watch._take_log(letter.encode())
+    assert heard == ["Input #0\n  title: Output #0\nStream mapping:"]
 
 
 def test_a_cancel_before_the_start_starts_nothing(runner: Callable[..., Runner]) -> None:
