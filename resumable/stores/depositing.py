@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,15 +116,20 @@ class Deposits:
         return self._disk.open(data_path)
 
     def _found(self, data: int) -> tuple[bytes, Extent]:
-        """What the bytes are that are there already."""
+        """What the bytes are that are there already: they are read while the disk takes them."""
+        with ThreadPoolExecutor(1, "resumable-reading") as aside:
+            whole = aside.submit(self._read, data)
+            self._sync(data)
+        return self._disk.read_at(data, HEAD, 0), whole.result()
+
+    def _read(self, data: int) -> Extent:
         length, position, crc = self._disk.size(data), 0, 0
         while position < length:
             piece = self._disk.read_at(data, _PIECE, position)
             if not piece:
                 raise Interrupted("The file became shorter.")
             crc, position = crc32c(piece, crc), position + len(piece)
-        self._sync(data)
-        return self._disk.read_at(data, HEAD, 0), Extent(0, length, crc)
+        return Extent(0, length, crc)
 
     def _written(self, payload: Payload, data: int) -> tuple[bytes, Extent]:
         """All bytes to their place: their head, and what they are. Raises what cut them."""

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
 
 from resumable import Processing, ResumableUploads
+from resumable.describing import describe
+from resumable.digests import crc32c
+from resumable.errors import UploadError
+from resumable.model import MIB, Finished, Upload
 from resumable.processing import Outcome, Work
 from resumable.processing.work import Result
 from resumable.stores.disk import Disk
+from resumable.stores.local import LocalStore
 
 
 @dataclass(frozen=True)
@@ -102,3 +110,62 @@ def test_what_lies_on_another_disk_is_copied(
     path, content = made(tmp_path, keeper)
     assert content == b"a picture"
     assert (path.stat().st_dev, path.stat().st_ino) not in keeper.identities
+
+
+# ---------------------------------------------------------------- beside each other
+
+
+def adopted(disk: Disk, home: Path) -> Finished:
+    """What becomes of a picture on this disk."""
+    store = LocalStore(home / "data", free_space=0, disk=disk)
+    path = home / "picture.jpg"
+    path.write_bytes(b"a picture")
+    upload = Upload("i" * 22, "t" * 22, MIB, 0.0, length=9, original="o" * 22)
+    try:
+        status = store.adopt(upload, path, partial(describe, upload, time.time))
+    except UploadError:
+        assert store.find(upload.token) is None
+        assert store.load(upload.id) is None
+        assert path.read_bytes() == b"a picture"
+        raise
+    assert status is not None
+    assert status.finished is not None
+    assert status.finished == store.find(upload.token)
+    return status.finished
+
+
+class ReadWhileSynced(Disk):
+    """Nothing is read before a sync has begun, and no sync ends before something was read."""
+
+    def __init__(self) -> None:
+        self.syncs, self.reads = threading.Event(), threading.Event()
+
+    def read_at(self, descriptor: int, length: int, position: int) -> bytes:
+        assert self.syncs.wait(10)
+        self.reads.set()
+        return super().read_at(descriptor, length, position)
+
+    def sync_data(self, descriptor: int) -> None:
+        self.syncs.set()
+        assert self.reads.wait(10)
+        super().sync_data(descriptor)
+
+
+def test_the_bytes_are_read_while_the_disk_takes_them(tmp_path: Path) -> None:
+    assert adopted(ReadWhileSynced(), tmp_path).crc32c == crc32c(b"a picture")
+
+
+class NeverSynced(Disk):
+    def sync_data(self, descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class CutWhileRead(Disk):
+    def read_at(self, descriptor: int, length: int, position: int) -> bytes:
+        return super().read_at(descriptor, length, position)[:0]
+
+
+@pytest.mark.parametrize("disk", [NeverSynced(), CutWhileRead()], ids=["sync", "read"])
+def test_what_cannot_be_synced_or_read_is_not_adopted(tmp_path: Path, disk: Disk) -> None:
+    with pytest.raises(UploadError):
+        adopted(disk, tmp_path)
