@@ -36,6 +36,10 @@ class Media:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
+    def knows(self, option: str) -> bool:
+        """Whether this version of ffmpeg has an option."""
+        return option in self.run("-h", "full").decode()
+
     def picture(self, path: Path, at: float = 0.0) -> Image.Image:
         """The frame that is seen `at` seconds."""
         data = self.run(

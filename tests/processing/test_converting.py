@@ -84,6 +84,8 @@ def test_what_ffmpeg_said_of_a_copy_is_what_a_look_shows(
 ) -> None:
     """Where it may not say all, it is looked at."""
     source = work("camera_h264.webm").source
+    if rotated and not media.knows("-display_rotation"):
+        pytest.skip("this ffmpeg turns no recordings; one from version 6 on does")
     if rotated:
         plain = media.make("camera_upright.mp4", "-i", str(source), "-c:v", "copy", "-t", "2")
         turn = ("-display_rotation", "90", "-i", str(plain), "-c", "copy")
