@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,18 +125,19 @@ class Usage:
 
 
 @contextmanager
-def running(peer: Peer) -> Iterator[Process]:
-    with TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as data:
-        process = Process(peer, Path(data))
-        try:
-            yield process
-        finally:
-            process.stop()
+def running(peer: Peer, rubbish: ExitStack) -> Iterator[Process]:
+    """Its files go with `rubbish`: where many were deleted lately, ext4 makes new ones slowly."""
+    data = Path(rubbish.enter_context(TemporaryDirectory(prefix=".bench-", dir=Path.cwd())))
+    process = Process(peer, data)
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
-def measured(peer: Peer, load: Load) -> tuple[float, float, float]:
+def measured(peer: Peer, load: Load, rubbish: ExitStack) -> tuple[float, float, float]:
     """Amount per second, seconds of processor, MiB of the largest process. Its server is new."""
-    with running(peer) as process:
+    with running(peer, rubbish) as process:
         work, usage = load.work(peer.path), Usage(process.port)
         everyone = [Client("127.0.0.1", process.port) for _ in range(load.parallel)]
         clients.patches(everyone[0], 64 * 1024, 64 * 1024, peer.path)
@@ -150,12 +151,12 @@ def measured(peer: Peer, load: Load) -> tuple[float, float, float]:
         return load.amount / seconds, spent, usage.peak / MIB
 
 
-def row(peer: Peer, scale: float) -> str:
+def row(peer: Peer, scale: float, rubbish: ExitStack) -> str:
     cells: list[str] = []
     processor = memory = "-"
     for number, load in enumerate(loads(scale)):
         try:
-            rate, spent, peak = measured(peer, load)
+            rate, spent, peak = measured(peer, load, rubbish)
         except (OSError, RuntimeError) as error:
             print(f"{peer.name}, {load.column}: {error}", file=sys.stderr)
             cells.append("fails")
@@ -178,9 +179,14 @@ def main() -> None:
     print(f"| server | {' | '.join(columns)} | processor, s/GiB | memory, MiB |")
     print(f"|---|{'---|' * (len(columns) + 2)}")
     others = [peer for peer in PEERS if peer.name != "wsgi-resumable"]
-    for peer in (*OURS, *others):
-        if not given.names or peer.name.partition(",")[0] in given.names:
-            print(row(peer, given.scale), flush=True)
+    wanted = [
+        peer
+        for peer in (*OURS, *others)
+        if not given.names or peer.name.partition(",")[0] in given.names
+    ]
+    with ExitStack() as rubbish:
+        for peer in wanted:
+            print(row(peer, given.scale, rubbish), flush=True)
 
 
 if __name__ == "__main__":

@@ -45,11 +45,13 @@ def missing() -> str | None:
 
 
 @contextmanager
-def run_ceph(folder: Path, smallest_part: int = SMALL_PART) -> Iterator[StorageServer]:
+def run_ceph(
+    folder: Path, smallest_part: int = SMALL_PART, *, memory: int = MEMORY
+) -> Iterator[StorageServer]:
     """A Ceph of its own below the empty `folder`; its parts may be as small as asked, in bytes."""
     ports = free_ports(3)
     monitor = f"[v2:{HOST}:{ports[0]},v1:{HOST}:{ports[1]}]"
-    _prepare(folder, monitor, ports[2], smallest_part)
+    _prepare(folder, monitor, ports[2], smallest_part, memory)
     with ExitStack() as daemons:
         _start(folder, ports[2], daemons)
         endpoint = f"http://{HOST}:{ports[2]}"
@@ -57,12 +59,13 @@ def run_ceph(folder: Path, smallest_part: int = SMALL_PART) -> Iterator[StorageS
 
 
 @contextmanager
-def given_or_own(folder: Path) -> Iterator[StorageServer]:
+def given_or_own(folder: Path, *, memory: int = MEMORY) -> Iterator[StorageServer]:
     """The running server that the environment names, else `run_ceph`.
 
     Raises `KeyError` when the environment names an endpoint without key, secret and bucket.
     """
-    with given_server() if f"{GIVEN}ENDPOINT" in os.environ else run_ceph(folder) as server:
+    given = f"{GIVEN}ENDPOINT" in os.environ
+    with given_server() if given else run_ceph(folder, memory=memory) as server:
         yield server
 
 
@@ -76,11 +79,11 @@ def given_server() -> Iterator[StorageServer]:
         yield server
 
 
-def _prepare(folder: Path, monitor: str, port: int, smallest_part: int) -> None:
+def _prepare(folder: Path, monitor: str, port: int, smallest_part: int, memory: int) -> None:
     cluster = str(uuid.uuid4())
     for name in ("monitor", "store", "gateway"):
         (folder / name).mkdir()
-    settings = _settings(folder, cluster, monitor, port, smallest_part) | plugins()
+    settings = _settings(folder, cluster, monitor, port, smallest_part, memory) | plugins()
     lines = ["[global]", *(f"{name} = {value}" for name, value in settings.items())]
     (folder / "ceph.conf").write_text("\n".join(lines) + "\n")
     _make_keys(folder)
@@ -93,7 +96,7 @@ def _prepare(folder: Path, monitor: str, port: int, smallest_part: int) -> None:
 
 
 def _settings(
-    folder: Path, cluster: str, monitor: str, port: int, smallest_part: int
+    folder: Path, cluster: str, monitor: str, port: int, smallest_part: int, memory: int
 ) -> dict[str, object]:
     return {
         "fsid": cluster,
@@ -122,7 +125,7 @@ def _settings(
         "osd pool default pg autoscale mode": "off",
         "osd crush chooseleaf type": 0,
         "osd objectstore": "memstore",
-        "memstore device bytes": MEMORY,
+        "memstore device bytes": memory,
         "osd max object name len": 460,
         "osd max object namespace len": 64,
         "rgw frontends": f"beast endpoint={HOST}:{port} tcp_nodelay=1",
