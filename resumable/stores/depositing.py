@@ -19,6 +19,7 @@ from resumable.pieces import kept
 from resumable.stores import journal, records
 from resumable.stores.disk import Disk
 from resumable.stores.files import DATA
+from resumable.stores.gate import Quickly
 from resumable.stores.journal import Record
 from resumable.stores.publishing import HEAD, Publisher
 from resumable.stores.rooms import Rooms
@@ -33,12 +34,20 @@ class Deposits:
     """
 
     def __init__(
-        self, disk: Disk, rooms: Rooms, publisher: Publisher, boot: str, *, full: bool
+        self,
+        disk: Disk,
+        rooms: Rooms,
+        publisher: Publisher,
+        boot: str,
+        quickly: Quickly,
+        *,
+        full: bool,
     ) -> None:
         self._disk = disk
         self._rooms = rooms
         self._publisher = publisher
         self._boot = boot
+        self._quickly = quickly
         self._full = full
 
     def deposit(
@@ -49,8 +58,9 @@ class Deposits:
         Everything up to the seal is one append behind the bytes: whoever finds it from then on
         takes it to its end, as after any other seal.
         """
-        return self._deposited(
-            upload, self._disk.create, partial(self._written, payload), describe, facts
+        written = partial(self._written, _content(payload))
+        return self._quickly(
+            partial(self._deposited, upload, self._disk.create, written, describe, facts)
         )
 
     def adopt(self, upload: Upload, path: Path, describe: Describe) -> Status | None:
@@ -131,11 +141,8 @@ class Deposits:
             crc, position = crc32c(piece, crc), position + len(piece)
         return Extent(0, length, crc)
 
-    def _written(self, payload: Payload, data: int) -> tuple[bytes, Extent]:
-        """All bytes to their place: their head, and what they are. Raises what cut them."""
-        content = b"".join(map(kept, payload))
-        if not payload.whole:
-            raise payload.cut or Interrupted("The body ended early.")
+    def _written(self, content: bytes, data: int) -> tuple[bytes, Extent]:
+        """All bytes to their place: their head, and what they are."""
         if content:
             self._disk.write_at(data, memoryview(content), 0)
         self._sync(data if content else None)
@@ -170,3 +177,11 @@ class Deposits:
             raise
         with contextlib.suppress(OSError):
             self._disk.add(file, journal.encode(records.sure(end)))
+
+
+def _content(payload: Payload) -> bytes:
+    """All bytes, before there is a file for them. Raises what cut them."""
+    content = b"".join(map(kept, payload))
+    if not payload.whole:
+        raise payload.cut or Interrupted("The body ended early.")
+    return content

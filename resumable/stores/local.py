@@ -15,7 +15,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from resumable.model import MIB, Digest, Finished, State, Status, Upload
 from resumable.stores import records, small_placing
 from resumable.stores.depositing import Deposits
 from resumable.stores.disk import SUPPORTED, Disk, boot_id, translated
+from resumable.stores.gate import Gate, Result
 from resumable.stores.history import Histories
 from resumable.stores.idle import Idle
 from resumable.stores.joining import join
@@ -75,9 +76,12 @@ class LocalStore:
         boot = boot or boot_id()
         self._histories = Histories(boot)
         self._idle: Idle[Session] = Idle()
+        self._gate = Gate()
         self._rooms = Rooms(self.root, self._disk, full=self._full, floor=free_space)
         self._publisher = Publisher(self._disk, self._rooms)
-        self._deposits = Deposits(self._disk, self._rooms, self._publisher, boot, full=self._full)
+        self._deposits = Deposits(
+            self._disk, self._rooms, self._publisher, boot, self._quickly, full=self._full
+        )
         self.small_files = LocalSmallFiles(self._disk, self._rooms, full=self._full)
         self._shelf = Shelf(self._disk, self._rooms)
         self._leftovers = Leftovers(self._disk, self._rooms, self._opened)
@@ -89,6 +93,13 @@ class LocalStore:
 
     def begin(self, upload: Upload) -> bool:
         self._rooms.check_room(upload.length or 0)
+        return self._quickly(partial(self._begin, upload))
+
+    def _quickly(self, work: Callable[[], Result]) -> Result:
+        """With syncs it is never quick."""
+        return work() if self._full else self._gate.through(work)
+
+    def _begin(self, upload: Upload) -> bool:
         while True:
             self._rooms.prepare()
             with self._opened(upload.id, create=True) as session, translated("beginning"):
@@ -113,6 +124,9 @@ class LocalStore:
         return True
 
     def load(self, id: str) -> Status | None:
+        return self._quickly(partial(self._load, id))
+
+    def _load(self, id: str) -> Status | None:
         try:
             session = self._opened(id)
         except NotFound:
@@ -166,15 +180,13 @@ class LocalStore:
         alone: bool = False,
     ) -> LocalPlacing:
         self._rooms.check_room(length or 0)
-        small = length is not None and length <= small_placing.MOST
-        return (SmallPlacing if small else LocalPlacing)(
-            partial(self._session, upload),
-            start,
-            length=length,
-            digest=digest,
-            alone=alone,
-            gather=try_to_gather,
-        )
+        named: dict[str, Any] = {"length": length, "digest": digest, "alone": alone}
+        open_session = partial(self._session, upload)
+        if length is not None and length <= small_placing.MOST:
+            return SmallPlacing(
+                open_session, start, gather=try_to_gather, quickly=self._quickly, **named
+            )
+        return LocalPlacing(open_session, start, gather=try_to_gather, **named)
 
     def keeping(
         self, upload: Upload, number: int | None, *, digest: Digest | None = None
@@ -227,6 +239,18 @@ class LocalStore:
         facts: Mapping[str, Any] | None = None,
         crc32c: int | None = None,
         sources: Sequence[Finished] = (),
+    ) -> Status:
+        work = partial(self._finish, upload, length, describe, facts, crc32c, sources)
+        return work() if sources else self._quickly(work)
+
+    def _finish(
+        self,
+        upload: Upload,
+        length: int,
+        describe: Describe,
+        facts: Mapping[str, Any] | None,
+        crc32c: int | None,
+        sources: Sequence[Finished],
     ) -> Status:
         with self._session(upload) as session, translated("finishing"):
             if sources and session.ledger.state is State.RECEIVING:

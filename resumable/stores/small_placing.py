@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from resumable.digests import crc32c
 from resumable.extents import Extent
 from resumable.interfaces import Placed
@@ -9,8 +12,9 @@ from resumable.model import KIB
 from resumable.pieces import kept
 from resumable.stores import records
 from resumable.stores.disk import translated
+from resumable.stores.gate import Quickly
 from resumable.stores.ledger import touches
-from resumable.stores.placing import LocalPlacing
+from resumable.stores.placing import LocalPlacing, OpenSession
 
 # Bytes that a request may hold: less than what the server itself holds of it.
 MOST = 256 * KIB
@@ -23,11 +27,16 @@ class SmallPlacing(LocalPlacing):
     has to be announced. Where some of the bytes are known already it goes the long way.
     """
 
-    _body: Extent | None = None
+    def __init__(
+        self, open_session: OpenSession, start: int, *, quickly: Quickly, **named: Any
+    ) -> None:
+        super().__init__(open_session, start, **named)
+        self._quickly = quickly
+        self._pieces: list[bytes] = []
+        self._body: Extent | None = None
 
     def __enter__(self) -> SmallPlacing:
-        self._pieces: list[bytes] = []
-        super().__enter__()
+        self._quickly(super().__enter__)
         return self
 
     def write(self, view: memoryview) -> None:
@@ -39,7 +48,7 @@ class SmallPlacing(LocalPlacing):
 
     def commit(self, number: int | None = None) -> Placed:
         self._close_body()
-        return super().commit(number)
+        return self._quickly(partial(super().commit, number))
 
     def _close_body(self) -> Extent:
         """What has come, counted once."""
