@@ -2,7 +2,7 @@
 
 The threads of one interpreter hand its lock over at each system call. Where eight of them make the
 same dozen quick calls, each wakes at every call to find the lock taken again; to wait once, before
-all of them, takes a third of the processor's time off. Work that waits for a disk is another
+all of them, saves a sixth of the processor's time. Work that waits for a disk is another
 matter: it goes on beside others.
 """
 
