@@ -16,7 +16,7 @@ from resumable.stores.gate import Quickly
 from resumable.stores.ledger import touches
 from resumable.stores.placing import LocalPlacing, OpenSession
 
-# Bytes that a request may hold: less than what the server itself holds of it.
+# Bytes that each request may hold in memory; larger bodies go to the disk as they come.
 MOST = 256 * KIB
 
 
